@@ -1,0 +1,27 @@
+# Imports LibTorch without its own package files, which demand a CUDA toolkit on every machine.
+#
+# LIBTORCH_ROOT: a folder with include/ and lib/ (PyPI's torch package or the LibTorch archive).
+# Gives the target regatta_torch (libc10 + libtorch_cpu) and, where the files exist, regatta_torch_cuda.
+set(LIBTORCH_ROOT "" CACHE PATH "LibTorch: a folder with include/ and lib/ (torch's Python package will do)")
+if(NOT LIBTORCH_ROOT)
+  file(GLOB candidates "${REGATTA_DEPS}/python/lib/python3*/site-packages/torch")
+  list(LENGTH candidates count)
+  if(count GREATER 0)
+    list(GET candidates 0 LIBTORCH_ROOT)
+  endif()
+endif()
+if(NOT EXISTS "${LIBTORCH_ROOT}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "LibTorch not found (looked in '${LIBTORCH_ROOT}' and ${REGATTA_DEPS}/python). "
+                      "Run launch/setup.sh, or configure with -DLIBTORCH_ROOT=DIR.")
+endif()
+message(STATUS "LibTorch: ${LIBTORCH_ROOT}")
+
+add_library(regatta_torch INTERFACE)
+target_include_directories(regatta_torch SYSTEM INTERFACE
+  ${LIBTORCH_ROOT}/include ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
+target_link_libraries(regatta_torch INTERFACE
+  ${LIBTORCH_ROOT}/lib/libtorch_cpu.so ${LIBTORCH_ROOT}/lib/libc10.so)
+get_filename_component(REGATTA_SITE_PACKAGES "${LIBTORCH_ROOT}" DIRECTORY)
+# libtorch_cpu of the CUDA wheel needs libcudart and libcupti of the wheel's companions at load time.
+target_link_options(regatta_torch INTERFACE
+  "LINKER:-rpath,${LIBTORCH_ROOT}/lib" "LINKER:-rpath-link,${REGATTA_SITE_PACKAGES}/nvidia/cu13/lib")

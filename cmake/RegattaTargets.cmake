@@ -1,0 +1,82 @@
+# regatta_module(name PUBLIC libs... PRIVATE libs...): static library regatta_<name> of src/<name>/**.cpp.
+# regatta_test(name SOURCES ... LIBS ...): one GoogleTest program, run by ctest as one test per program.
+# regatta_mpi_test(name RANKS 1 2 4 SOURCES ... LIBS ...): the same under mpirun, named name.np<ranks>.
+
+function(regatta_module name)
+  cmake_parse_arguments(ARG "TORCH" "" "PUBLIC;PRIVATE;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  foreach(pattern IN LISTS ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${pattern}")
+  endforeach()
+  add_library(regatta_${name} STATIC ${sources})
+  target_include_directories(regatta_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(regatta_${name} PUBLIC regatta_flags ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  set_target_properties(regatta_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  if(ARG_TORCH)
+    target_link_libraries(regatta_${name} PUBLIC regatta_torch)
+    target_precompile_headers(regatta_${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/torch_pch.h)
+  endif()
+endfunction()
+
+function(regatta_test_program name)
+  cmake_parse_arguments(ARG "TORCH;MPI_MAIN" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE REGATTA_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                                             REGATTA_BINARY="$<TARGET_FILE_DIR:${name}>/../bin/regatta"
+                                             REGATTA_PYTHON="${REGATTA_PYTHON}")
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest)
+  if(ARG_MPI_MAIN)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/mpi/mpi_test_main.cpp)
+    target_link_libraries(${name} PRIVATE regatta_comm)
+  else()
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+  endif()
+  if(ARG_TORCH)
+    target_link_libraries(${name} PRIVATE regatta_torch)
+    target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/torch_pch.h)
+  endif()
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
+
+function(regatta_test name)
+  cmake_parse_arguments(ARG "TORCH" "TIMEOUT;LABEL" "SOURCES;LIBS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL quick)
+  endif()
+  set(torch "")
+  if(ARG_TORCH)
+    set(torch TORCH)
+  endif()
+  regatta_test_program(${name} ${torch} SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS})
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${ARG_LABEL}
+                                          ENVIRONMENT "OMP_NUM_THREADS=1")
+endfunction()
+
+function(regatta_mpi_test name)
+  cmake_parse_arguments(ARG "TORCH" "TIMEOUT;LABEL" "RANKS;SOURCES;LIBS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL quick)
+  endif()
+  set(torch "")
+  if(ARG_TORCH)
+    set(torch TORCH)
+  endif()
+  regatta_test_program(${name} ${torch} MPI_MAIN SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS})
+  foreach(ranks IN LISTS ARG_RANKS)
+    add_test(NAME ${name}.np${ranks}
+             COMMAND ${MPIEXEC_EXECUTABLE} -n ${ranks} --oversubscribe --bind-to none
+                     $<TARGET_FILE:${name}>
+             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name}.np${ranks} PROPERTIES
+      TIMEOUT ${ARG_TIMEOUT} LABELS ${ARG_LABEL} PROCESSORS ${ranks}
+      ENVIRONMENT "OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_mpi_yield_when_idle=1;OMPI_MCA_btl_vader_single_copy_mechanism=none")
+  endforeach()
+endfunction()

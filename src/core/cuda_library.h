@@ -1,0 +1,27 @@
+// The door to libregatta_cuda.so: opened by dlopen for `device: cuda|auto` only, so that a CPU process
+// neither needs a driver nor pays for libtorch_cuda.
+#pragma once
+
+#include <string>
+
+namespace regatta {
+
+struct KernelTable;
+class Communicator;
+
+/// What libregatta_cuda.so offers; returned by its one C symbol `regatta_cuda_plugin`.
+struct CudaPlugin {
+  int (*device_count)();                       ///< 0 without a driver; never throws
+  std::string (*device_description)(int device);
+  void (*select_device)(int device);           ///< makes it current for this thread and LibTorch
+  const KernelTable* (*kernels)();             ///< attention kernels over device pointers
+  /// NCCL communicator whose id travels over `mpi`; the caller owns the result. Null in a build without NCCL.
+  Communicator* (*make_nccl_communicator)(Communicator& mpi, int device);
+  std::string (*versions)();                   ///< "CUDA 13.0, NCCL 2.28.9"
+};
+
+/// The plugin, opened at the first call; null when the library is absent or cannot be loaded, with the
+/// reason in `*why` if given.
+const CudaPlugin* cuda_plugin(std::string* why = nullptr);
+
+}  // namespace regatta

@@ -1,0 +1,54 @@
+// Data-parallel gradients for any LibTorch module: buckets in fixed order, started while backward goes on.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace regatta {
+
+struct ReducerOptions {
+  std::int64_t bucket_bytes = 4 << 20;  ///< a bucket is closed when it holds at least this many bytes
+};
+
+/// Sums `.grad` of `parameters` over the ranks of `communicator` (sum, never average).
+///
+/// Use, identical on every rank, once per step:
+///   reducer.begin(local_micro_batches);         // may be 0: the rank then contributes zeros
+///   for each local micro-batch { loss.backward(); reducer.micro_batch_done(); }
+///   reducer.finish();                           // every parameter now has .grad = the global sum
+///
+/// Buckets are filled in reverse order of the parameters and leave in that order on all ranks, during the last
+/// local micro-batch's backward; a parameter without a gradient counts as zeros. The reducer knows nothing of
+/// graphs. It must outlive no parameter. Throws Error(kCommunication) from the communicator and Error(kUsage)
+/// at construction when ranks disagree on the number, order, shapes or types of parameters.
+class GradientReducer {
+ public:
+  GradientReducer(std::vector<at::Tensor> parameters, Communicator& communicator,
+                  ReducerOptions options = {});
+  ~GradientReducer();
+  GradientReducer(const GradientReducer&) = delete;
+  GradientReducer& operator=(const GradientReducer&) = delete;
+
+  void begin(std::int64_t local_micro_batches);
+  void micro_batch_done();
+  void finish();
+
+  /// Buckets that left before their step's last backward ended, over all steps; for tests and reports.
+  std::int64_t overlapped_buckets() const;
+  std::int64_t num_buckets() const;
+  double wait_seconds() const;  ///< spent waiting in finish(), over all steps
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Copies rank 0's parameters to every rank.
+void broadcast_parameters(const std::vector<at::Tensor>& parameters, Communicator& communicator);
+
+}  // namespace regatta
