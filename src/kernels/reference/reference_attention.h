@@ -1,0 +1,14 @@
+// Plain-loop attention: the oracle of all tables. One edge after another, sums in double.
+#pragma once
+
+#include "kernels/attention.h"
+
+namespace regatta::reference {
+
+void forward(const AttentionForwardArgs& args);
+void backward(const AttentionBackwardArgs& args);  ///< sums over edges; never uses `correction`
+void weights(const AttentionWeightsArgs& args);
+void sparse_project(const SparseProjectionArgs& args);
+void sparse_project_backward(const SparseProjectionArgs& args);
+
+}  // namespace regatta::reference
