@@ -1,5 +1,5 @@
-// The door to libregatta_cuda.so: opened by dlopen for `device: cuda|auto` only, so that a CPU process
-// neither needs a driver nor pays for libtorch_cuda.
+// The door to libregatta_cuda.so: opened by dlopen for `device: cuda|auto` only, so that a CPU
+// process neither needs a driver nor pays for libtorch_cuda.
 #pragma once
 
 #include <string>
@@ -11,17 +11,23 @@ class Communicator;
 
 /// What libregatta_cuda.so offers; returned by its one C symbol `regatta_cuda_plugin`.
 struct CudaPlugin {
-  int (*device_count)();                       ///< 0 without a driver; never throws
+  int (*device_count)();  ///< 0 without a driver; never throws
   std::string (*device_description)(int device);
-  void (*select_device)(int device);           ///< makes it current for this thread and LibTorch
-  const KernelTable* (*kernels)();             ///< attention kernels over device pointers
-  /// NCCL communicator whose id travels over `mpi`; the caller owns the result. Null in a build without NCCL.
+  void (*select_device)(int device);  ///< makes it current for this thread and LibTorch
+  const KernelTable* (*kernels)();    ///< attention kernels over device pointers
+  /// NCCL communicator whose id travels over `mpi`; the caller owns the result. Null in a build
+  /// without NCCL.
   Communicator* (*make_nccl_communicator)(Communicator& mpi, int device);
-  std::string (*versions)();                   ///< "CUDA 13.0, NCCL 2.28.9"
+  std::string (*versions)();  ///< "CUDA 13.0, NCCL 2.28.9"
 };
 
-/// The plugin, opened at the first call; null when the library is absent or cannot be loaded, with the
-/// reason in `*why` if given.
+/// Names the library file to open instead of libregatta_cuda.so beside the program (its folder,
+/// then
+/// ../lib). No effect after the first cuda_plugin(); "" goes back to the search.
+void set_cuda_library_path(const std::string& path);
+
+/// The plugin, opened at the first call; null when the library is absent or cannot be loaded, with
+/// the reason in `*why` if given.
 const CudaPlugin* cuda_plugin(std::string* why = nullptr);
 
 }  // namespace regatta

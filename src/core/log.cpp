@@ -33,13 +33,19 @@ void set_rank(int rank, int world_size) {
 }
 
 void info_text(const std::string& text) {
-  if (rank_of_process == 0) logger().info(text);
+  if (rank_of_process == 0)
+    logger().info(text);
 }
-void warn_text(const std::string& text) { logger().warn(with_rank("warning", text)); }
-void error_text(const std::string& text) { logger().error(with_rank("error", text)); }
+void warn_text(const std::string& text) {
+  logger().warn(with_rank("warning", text));
+}
+void error_text(const std::string& text) {
+  logger().error(with_rank("error", text));
+}
 
 void result_text(const std::string& text) {
-  if (rank_of_process != 0) return;
+  if (rank_of_process != 0)
+    return;
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fputc('\n', stdout);
   std::fflush(stdout);

@@ -13,20 +13,22 @@
 // The value a member has when declare() runs is the option's default.
 #pragma once
 
+#include "core/config_node.h"
+
+#include <nlohmann/json_fwd.hpp>
+
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include "core/config_node.h"
 
 namespace regatta {
 
 class OptionGroup;
+class ConfigFaults;
 
 /// Closed range, or open at an end: `min_exclusive` makes min itself illegal.
 struct RealRange {
@@ -41,14 +43,17 @@ struct IntegerRange {
 };
 
 template <class T>
-concept DeclaresOptions = requires(T value, OptionGroup& group) { value.declare(group); };
+concept DeclaresOptions = requires(T value, OptionGroup& group) {
+  value.declare(group);
+};
 
 /// One row of the reference: what --help and docs/config.md print.
 struct OptionDescription {
-  std::string path;     ///< "train.optimiser.learning_rate"; list items as "model.layers[].heads"
-  std::string type;     ///< "integer", "number", "true|false", "text", "one of a|b", "list of ..."
-  std::string range;    ///< "[0, 1)"; empty when every value of the type is legal
-  std::string fallback; ///< the default as YAML; empty when the option is required
+  std::string path;   ///< "train.optimiser.learning_rate"; list items as "model.layers[].heads"
+  std::string type;   ///< "integer", "number", "true|false", "text", "one of a|b", "list of ...",
+                      ///< "section" (a row of its own before the rows of its options)
+  std::string range;  ///< "[0, 1)"; empty when every value of the type is legal
+  std::string fallback;  ///< the default as YAML; empty when the option is required
   std::string help;
 };
 
@@ -56,14 +61,23 @@ struct OptionDescription {
 class OptionGroup {
  public:
   OptionGroup& flag(std::string name, bool& target, std::string help);
-  OptionGroup& integer(std::string name, std::int64_t& target, IntegerRange range, std::string help);
+  OptionGroup& integer(std::string name,
+                       std::int64_t& target,
+                       IntegerRange range,
+                       std::string help);
   OptionGroup& number(std::string name, double& target, RealRange range, std::string help);
   OptionGroup& text(std::string name, std::string& target, std::string help);
-  OptionGroup& choice(std::string name, std::string& target, std::vector<std::string> allowed,
+  OptionGroup& choice(std::string name,
+                      std::string& target,
+                      std::vector<std::string> allowed,
                       std::string help);
-  OptionGroup& numbers(std::string name, std::vector<double>& target, RealRange range,
+  OptionGroup& numbers(std::string name,
+                       std::vector<double>& target,
+                       RealRange range,
                        std::string help);
-  OptionGroup& integers(std::string name, std::vector<std::int64_t>& target, IntegerRange range,
+  OptionGroup& integers(std::string name,
+                        std::vector<std::int64_t>& target,
+                        IntegerRange range,
                         std::string help);
   OptionGroup& texts(std::string name, std::vector<std::string>& target, std::string help);
 
@@ -97,8 +111,9 @@ class OptionGroup {
   }
 
   /// Fills the bound members from `root` (a map, or null = all defaults). Collects every fault
-  /// (unknown key with the nearest known one, wrong type, NaN, out of range, missing) and throws one
-  /// Error(kUsage) that lists them, each with file:line:column. Members are changed only where legal.
+  /// (unknown key with the nearest known one, wrong type, NaN, out of range, missing) and throws
+  /// one Error(kUsage) that lists them, each with file:line:column. Members are changed only where
+  /// legal.
   void apply(const ConfigNode& root);
 
   /// All options, depth first in the order of declaration.
@@ -115,9 +130,28 @@ class OptionGroup {
     std::function<OptionGroup()> prototype;
   };
   struct Entry;
+  struct Leaf;
 
+  template <class T, class Read>
+  OptionGroup& add_leaf(Leaf leaf, T& target, Read read);
+  OptionGroup& add_entry(std::shared_ptr<Entry> entry);
   OptionGroup& add_section(std::string name, OptionGroup child, std::string help);
   OptionGroup& add_list(std::string name, ListBinding binding, std::string help);
+
+  void apply_map(const ConfigNode& node, const std::string& path, ConfigFaults& faults);
+  static void apply_entry(Entry& entry,
+                          const ConfigNode& key,
+                          const ConfigNode& value,
+                          const std::string& path,
+                          ConfigFaults& faults);
+  static void apply_list(Entry& entry,
+                         const ConfigNode& node,
+                         const std::string& path,
+                         ConfigFaults& faults);
+  static void apply_absence(Entry& entry,
+                            const ConfigNode& parent,
+                            const std::string& path,
+                            ConfigFaults& faults);
 
   std::vector<std::shared_ptr<Entry>> entries_;
 };

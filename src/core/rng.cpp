@@ -17,7 +17,9 @@ std::uint64_t mix(std::uint64_t x) {
 
 }  // namespace
 
-RandomKey make_random_key(std::uint64_t seed, RandomPurpose purpose, std::uint64_t step,
+RandomKey make_random_key(std::uint64_t seed,
+                          RandomPurpose purpose,
+                          std::uint64_t step,
                           std::uint64_t layer) {
   std::uint64_t state = mix(seed);
   state = mix(state ^ static_cast<std::uint64_t>(purpose));
@@ -65,7 +67,8 @@ std::uint64_t RandomStream::next_below(std::uint64_t n) {
   for (;;) {
     const std::uint64_t high = next_word();
     const std::uint64_t value = high << 32 | next_word();
-    if (value <= limit) return value % n;
+    if (value <= limit)
+      return value % n;
   }
 }
 

@@ -1,0 +1,134 @@
+// Filling declared options from a configuration tree, collecting every fault on the way.
+#include "core/error.h"
+#include "core/option_values.h"
+#include "core/options_entry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace regatta {
+namespace {
+
+std::string joined(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
+
+/// Texts from a file may hold anything; a message stays one printable line.
+std::string printable(const std::string& text) {
+  constexpr std::size_t kLongest = 200;
+  std::string result;
+  for (const char c : text.substr(0, kLongest)) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+    result += control ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c)) : std::string(1, c);
+  }
+  return text.size() > kLongest ? result + "..." : result;
+}
+
+ConfigNode nothing_at(const ConfigNode& place) {
+  ConfigNode nothing;
+  nothing.origin = place.origin;
+  nothing.line = place.line;
+  nothing.column = place.column;
+  return nothing;
+}
+
+std::string unknown_key_text(const std::string& key, const std::vector<std::string>& known) {
+  const std::string near = nearest_name(key, known);
+  if (!near.empty())
+    return fmt::format("unknown key; did you mean '{}'?", near);
+  if (known.empty())
+    return "unknown key; no key is known here";
+  return fmt::format("unknown key; known here: {}", fmt::join(known, ", "));
+}
+
+}  // namespace
+
+void ConfigFaults::add(const std::string& place, const std::string& path, const std::string& text) {
+  const bool says_path = path.empty() || place == "--set " + path;
+  lines_.push_back(printable(place) + ": " + (says_path ? "" : printable(path) + ": ") +
+                   printable(text));
+}
+
+void OptionGroup::apply(const ConfigNode& root) {
+  ConfigFaults faults;
+  apply_map(root, "", faults);
+  if (faults.lines().empty())
+    return;
+  throw Error(ExitCode::kUsage, fmt::format("{}", fmt::join(faults.lines(), "\n")));
+}
+
+void OptionGroup::apply_map(const ConfigNode& node, const std::string& path, ConfigFaults& faults) {
+  if (node.kind != ConfigNode::Kind::kMap && node.kind != ConfigNode::Kind::kNull) {
+    faults.add(node.place(), path, fmt::format("expected a map, found {}", found_text(node)));
+    return;
+  }
+  std::vector<std::string> names;
+  for (const auto& entry : entries_) names.push_back(entry->name);
+  std::vector<bool> seen(entries_.size());
+  for (const auto& [key, value] : node.entries) {
+    const std::string full = joined(path, key.scalar);
+    const auto found = std::find(names.begin(), names.end(), key.scalar);
+    if (found == names.end()) {
+      faults.add(key.place(), full, unknown_key_text(key.scalar, names));
+      continue;
+    }
+    const auto position = static_cast<std::size_t>(found - names.begin());
+    seen[position] = true;
+    apply_entry(*entries_[position], key, value, full, faults);
+  }
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (!seen[i])
+      apply_absence(*entries_[i], node, joined(path, names[i]), faults);
+  }
+}
+
+void OptionGroup::apply_entry(Entry& entry,
+                              const ConfigNode& key,
+                              const ConfigNode& value,
+                              const std::string& path,
+                              ConfigFaults& faults) {
+  // YAML puts an empty value wherever the next token stands; its key is where a reader looks.
+  const bool empty = value.kind == ConfigNode::Kind::kNull;
+  const ConfigNode placed = empty ? nothing_at(key) : value;
+  if (entry.section) {
+    entry.section->apply_map(placed, path, faults);
+  } else if (entry.list) {
+    apply_list(entry, placed, path, faults);
+  } else {
+    entry.read(placed, path, faults);
+  }
+}
+
+void OptionGroup::apply_list(Entry& entry,
+                             const ConfigNode& node,
+                             const std::string& path,
+                             ConfigFaults& faults) {
+  if (node.kind != ConfigNode::Kind::kSequence) {
+    faults.add(
+        node.place(), path, fmt::format("expected a list of maps, found {}", found_text(node)));
+    return;
+  }
+  entry.list->resize(node.items.size());
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    entry.list->item(i).apply_map(node.items[i], fmt::format("{}[{}]", path, i), faults);
+  }
+}
+
+void OptionGroup::apply_absence(Entry& entry,
+                                const ConfigNode& parent,
+                                const std::string& path,
+                                ConfigFaults& faults) {
+  if (entry.is_required) {
+    faults.add(parent.place(),
+               path,
+               fmt::format("required, but missing ({}: {})", entry.type, entry.help));
+    return;
+  }
+  if (!entry.section)
+    return;
+  // A section that is absent as a whole may still hold a required option.
+  entry.section->apply_map(nothing_at(parent), path, faults);
+}
+
+}  // namespace regatta
