@@ -1,0 +1,23 @@
+// The communicator over MPI. Only comm/mpi_session.cpp and tests include this header.
+#pragma once
+
+#include "comm/communicator.h"
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <memory>
+
+namespace regatta {
+
+struct MpiLimits {
+  /// Longest message of a collective. Above 16 MiB Open MPI's scratch memory faults halve the rate;
+  /// far below 2^31, so counts fit MPI's int.
+  std::int64_t piece_bytes = 16 << 20;
+};
+
+/// Works on a duplicate of `parent` whose errors are returned, not fatal. Collective over `parent`.
+/// Throws Error(kCommunication).
+std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm parent, MpiLimits limits = {});
+
+}  // namespace regatta
