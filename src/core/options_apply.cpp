@@ -33,13 +33,9 @@ ConfigNode nothing_at(const ConfigNode& place) {
   return nothing;
 }
 
-std::string unknown_key_text(const std::string& key, const std::vector<std::string>& known) {
-  const std::string near = nearest_name(key, known);
-  if (!near.empty())
-    return fmt::format("unknown key; did you mean '{}'?", near);
-  if (known.empty())
-    return "unknown key; no key is known here";
-  return fmt::format("unknown key; known here: {}", fmt::join(known, ", "));
+/// The last name of "train.optimiser.learning_rate".
+std::string last_name(const std::string& path) {
+  return path.substr(path.rfind('.') + 1);
 }
 
 }  // namespace
@@ -50,8 +46,27 @@ void ConfigFaults::add(const std::string& place, const std::string& path, const 
                    printable(text));
 }
 
+std::string ConfigFaults::unknown_key_text(const std::string& key,
+                                           const std::vector<std::string>& siblings) const {
+  const std::string near = nearest_name(key, siblings);
+  if (!near.empty())
+    return fmt::format("unknown key; did you mean '{}'?", near);
+  // The right key in the wrong section is as common as a misspelt one.
+  std::vector<std::string> elsewhere;
+  for (const std::string& path : known_paths_) {
+    if (last_name(path) == key)
+      elsewhere.push_back("'" + path + "'");
+  }
+  if (!elsewhere.empty()) {
+    return fmt::format("unknown key here; did you mean {}?", fmt::join(elsewhere, " or "));
+  }
+  return fmt::format("unknown key; known here: {}", fmt::join(siblings, ", "));
+}
+
 void OptionGroup::apply(const ConfigNode& root) {
-  ConfigFaults faults;
+  std::vector<std::string> known_paths;
+  for (const OptionDescription& row : describe()) known_paths.push_back(row.path);
+  ConfigFaults faults(std::move(known_paths));
   apply_map(root, "", faults);
   if (faults.lines().empty())
     return;
@@ -70,7 +85,7 @@ void OptionGroup::apply_map(const ConfigNode& node, const std::string& path, Con
     const std::string full = joined(path, key.scalar);
     const auto found = std::find(names.begin(), names.end(), key.scalar);
     if (found == names.end()) {
-      faults.add(key.place(), full, unknown_key_text(key.scalar, names));
+      faults.add(key.place(), full, faults.unknown_key_text(key.scalar, names));
       continue;
     }
     const auto position = static_cast<std::size_t>(found - names.begin());

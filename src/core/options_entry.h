@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace regatta {
@@ -16,11 +17,18 @@ namespace regatta {
 /// Faults of one configuration, a line each.
 class ConfigFaults {
  public:
+  /// `known_paths`: every path of the configuration, for keys that stand in the wrong section.
+  explicit ConfigFaults(std::vector<std::string> known_paths)
+      : known_paths_(std::move(known_paths)) {}
   /// Appends "place: path: text"; the path is left out where the place already says it (--set).
   void add(const std::string& place, const std::string& path, const std::string& text);
+  /// What to say of a key that is not among its `siblings`.
+  std::string unknown_key_text(const std::string& key,
+                               const std::vector<std::string>& siblings) const;
   const std::vector<std::string>& lines() const { return lines_; }
 
  private:
+  std::vector<std::string> known_paths_;
   std::vector<std::string> lines_;
 };
 
