@@ -1,20 +1,21 @@
-// Reads chunk-NNNNNN.h5: the HDF5 library opens, describes and checks; bytes are read at their offsets.
+// Reads chunk-NNNNNN.h5: the HDF5 library opens, describes and checks; bytes are read at their
+// offsets.
 #pragma once
+
+#include "data/graph_chunk.h"
+#include "data/manifest.h"
 
 #include <cstdint>
 #include <functional>
 #include <string>
 
-#include "data/graph_chunk.h"
-#include "data/manifest.h"
-
 namespace regatta {
 
 struct ChunkReadRequest {
   std::string path;
-  const Manifest* manifest = nullptr;       ///< when given, the chunk must agree with its entry `chunk`
+  const Manifest* manifest = nullptr;  ///< when given, the chunk must agree with its entry `chunk`
   std::int64_t chunk = -1;
-  bool map = true;                          ///< map into memory; false: pread into own memory
+  bool map = true;  ///< map into memory; false: pread into own memory
   bool check_crc = true;
   bool allow_non_finite = false;
 };
@@ -23,7 +24,8 @@ struct ChunkReadRequest {
 /// docs/chunk_format.md lists as refused.
 GraphChunk read_chunk_file(const ChunkReadRequest& request);
 
-/// Like read_chunk_file, but hands every fault to `report` and goes on where it can (`regatta verify`).
+/// Like read_chunk_file, but hands every fault to `report` and goes on where it can (`regatta
+/// verify`).
 void verify_chunk_file(const ChunkReadRequest& request,
                        const std::function<void(const std::string& fault)>& report);
 

@@ -1,22 +1,24 @@
 // Dataset: the manifest and its chunks, read on demand and checked against it.
 #pragma once
 
+#include "core/options.h"
+#include "data/graph_chunk.h"
+#include "data/manifest.h"
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "core/options.h"
-#include "data/graph_chunk.h"
-#include "data/manifest.h"
-
 namespace regatta {
 
 /// How chunk bytes are read and checked.
 struct ReadOptions {
-  std::string read = "auto";          ///< auto | map | pread (auto: map on local disks, pread on network ones)
-  std::string verify = "first_use";   ///< open | first_use | never: when CRC32C of each array is checked
-  bool allow_non_finite = false;      ///< accept NaN and Inf in features
+  std::string read =
+      "auto";  ///< auto | map | pread (auto: map on local disks, pread on network ones)
+  std::string verify =
+      "first_use";  ///< open | first_use | never: when CRC32C of each array is checked
+  bool allow_non_finite = false;  ///< accept NaN and Inf in features
   void declare(OptionGroup& group);
 };
 
@@ -31,7 +33,8 @@ class Dataset {
   std::int64_t num_chunks() const { return static_cast<std::int64_t>(manifest_.chunks.size()); }
   std::string chunk_path(std::int64_t chunk) const;
 
-  /// Reads and validates one chunk in full (structure, bounds, agreement with the manifest; CRC by `verify`).
+  /// Reads and validates one chunk in full (structure, bounds, agreement with the manifest; CRC by
+  /// `verify`).
   std::shared_ptr<const GraphChunk> read_chunk(std::int64_t chunk) const;
 
  private:

@@ -1,17 +1,17 @@
 // Reads chunks ahead on a thread, in the order they will be used.
 #pragma once
 
+#include "data/dataset.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
 
-#include "data/dataset.h"
-
 namespace regatta {
 
-/// Delivers `order[0], order[1], ...`, at most `depth` ahead. An error of the reader is rethrown by next() at the
-/// position it belongs to; destroying the prefetcher stops it. Not copyable.
+/// Delivers `order[0], order[1], ...`, at most `depth` ahead. An error of the reader is rethrown by
+/// next() at the position it belongs to; destroying the prefetcher stops it. Not copyable.
 class Prefetcher {
  public:
   Prefetcher(std::shared_ptr<const Dataset> dataset, std::vector<std::int64_t> order, int depth);

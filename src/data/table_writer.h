@@ -8,7 +8,8 @@
 
 namespace regatta {
 
-/// Column-wise table; each array has `rows` rows. Written atomically; readable with h5py and h5dump.
+/// Column-wise table; each array has `rows` rows. Written atomically; readable with h5py and
+/// h5dump.
 class Hdf5Table {
  public:
   void add(std::string name, std::vector<std::int64_t> values);
