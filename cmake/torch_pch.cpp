@@ -1,0 +1,1 @@
+// Owns the precompiled header cmake/torch_pch.h.
