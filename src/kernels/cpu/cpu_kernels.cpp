@@ -1,14 +1,105 @@
-// The table of CPU kernels.
+// The table of CPU kernels: checks, layout of the workspace, and which passes make up each entry.
 #include "kernels/attention.h"
+#include "kernels/attention_checks.h"
+#include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/row_pieces.h"
+#include "kernels/prepared_graph.h"
 
 namespace regatta {
+namespace cpu {
+namespace {
+
+std::size_t element_bytes(const AttentionInputs& in) {
+  return in.dtype == KernelType::kFloat32 ? sizeof(float) : sizeof(double);
+}
+
+std::size_t padded(std::size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+std::size_t node_rows_bytes(const AttentionInputs& in) {
+  return padded(static_cast<std::size_t>(in.nodes * in.heads * in.width) * element_bytes(in));
+}
+
+/// Sizes of the parts of a backward workspace, in their order.
+struct BackwardLayout {
+  explicit BackwardLayout(const AttentionBackwardArgs& args) {
+    const AttentionInputs& in = args.in;
+    const bool gat = in.kind == AttentionKind::kGat;
+    const bool masks = in.message_dropout.probability > 0;
+    // The one-gather form never reads rows of z by edge.
+    const bool gathers_messages = !gat || args.correction == nullptr;
+    records =
+        padded(static_cast<std::size_t>(in.rows * in.heads * (gat ? 3 : 2)) * element_bytes(in));
+    masked = masks && gathers_messages ? node_rows_bytes(in) : 0;
+    pieces = masks ? padded(static_cast<std::size_t>(RowPieces::kMaxPieces * in.heads * in.width) *
+                            kScratchRows * element_bytes(in))
+                   : 0;
+  }
+  std::size_t total() const { return records + masked + pieces; }
+  BackwardScratch scratch(void* workspace) const {
+    auto* base = static_cast<std::byte*>(workspace);
+    BackwardScratch parts;
+    parts.records = base;
+    if (masked > 0)
+      parts.masked = base + records;
+    if (pieces > 0)
+      parts.pieces = base + records + masked;
+    return parts;
+  }
+
+  std::size_t records;
+  std::size_t masked;
+  std::size_t pieces;
+};
+
+std::size_t forward_workspace_bytes(const AttentionForwardArgs& args) {
+  return args.in.message_dropout.probability > 0 ? node_rows_bytes(args.in) : 0;
+}
+
+std::size_t backward_workspace_bytes(const AttentionBackwardArgs& args) {
+  return BackwardLayout(args).total();
+}
+
+void forward(const AttentionForwardArgs& args) {
+  check_forward(args, forward_workspace_bytes(args));
+  const void* value = args.in.z;
+  if (args.in.message_dropout.probability > 0) {
+    mask_messages(args.in, args.workspace);
+    value = args.workspace;
+  }
+  args.in.kind == AttentionKind::kGat ? gat_forward(args, value) : dot_forward(args, value);
+}
+
+void backward(const AttentionBackwardArgs& args) {
+  const BackwardLayout layout(args);
+  check_backward(args, layout.total());
+  const BackwardScratch scratch = layout.scratch(args.workspace);
+  if (scratch.masked != nullptr)
+    mask_messages(args.in, scratch.masked);
+  if (args.in.kind == AttentionKind::kGat) {
+    gat_backward_rows(args, scratch);
+    gat_backward_sources(args, scratch);
+  } else {
+    dot_backward_rows(args, scratch);
+    dot_backward_sources(args, scratch);
+  }
+}
+
+}  // namespace
+}  // namespace cpu
 
 const KernelTable& cpu_kernels() {
-  static const KernelTable table = [] {
-    KernelTable rows = reference_kernels();
-    rows.name = "cpu";
-    return rows;
-  }();
+  static const KernelTable table = {
+      "cpu",
+      cpu::forward_workspace_bytes,
+      cpu::backward_workspace_bytes,
+      cpu::forward,
+      cpu::backward,
+      cpu::attention_weights,
+      cpu::sparse_project,
+      cpu::sparse_project_backward,
+  };
   return table;
 }
 

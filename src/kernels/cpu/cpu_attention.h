@@ -1,0 +1,45 @@
+// Entry points of the fused CPU kernels, one per pass; cpu_kernels.cpp makes a table of them.
+//
+// Every pass treats all heads of an edge together (blocks of 16 heads), reads each row of z or g
+// once per edge, and keeps the order of sums within a row fixed, so the bits do not depend on the
+// number of threads.
+#pragma once
+
+#include "kernels/attention.h"
+
+#include <cstddef>
+
+namespace regatta::cpu {
+
+/// mu (.) z for all nodes, [N,H,D] of the inputs' type.
+void mask_messages(const AttentionInputs& in, void* masked);
+
+/// `value` is z, or mu (.) z from mask_messages.
+void gat_forward(const AttentionForwardArgs& args, const void* value);
+void dot_forward(const AttentionForwardArgs& args, const void* value);
+
+/// Memory of a backward pass, cut out of the caller's workspace.
+struct BackwardScratch {
+  void* records = nullptr;  ///< per destination: t, L, Delta (gat) or L, Delta (dot), H each
+  void* masked = nullptr;   ///< mu (.) z [N,H,D], only where rows gather it
+  void* pieces = nullptr;   ///< rows of H*D for each piece, only with message dropout
+};
+
+/// Writes dt and the records; by edge sums when `correction` is null, else from it.
+void gat_backward_rows(const AttentionBackwardArgs& args, const BackwardScratch& scratch);
+/// Writes grad_z and ds: one pass over the out-edges that gathers g.
+void gat_backward_sources(const AttentionBackwardArgs& args, const BackwardScratch& scratch);
+/// Writes the records and the query part of grad_z.
+void dot_backward_rows(const AttentionBackwardArgs& args, const BackwardScratch& scratch);
+/// Adds the key and value parts to grad_z.
+void dot_backward_sources(const AttentionBackwardArgs& args, const BackwardScratch& scratch);
+
+void attention_weights(const AttentionWeightsArgs& args);
+void sparse_project(const SparseProjectionArgs& args);
+void sparse_project_backward(const SparseProjectionArgs& args);
+
+/// Rows of H*D that a piece of a backward pass needs: mu, mu (.) z and, for dot, the value
+/// gradient.
+inline constexpr std::size_t kScratchRows = 3;
+
+}  // namespace regatta::cpu

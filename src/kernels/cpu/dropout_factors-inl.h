@@ -1,0 +1,165 @@
+// Dropout factors (0 or 1/(1-p)) by Philox4x32-10 in vector lanes; the words equal core's
+// random_words. Per-target header of Highway. Source: Salmon et al., "Parallel random numbers: as
+// easy as 1, 2, 3", 2011.
+#if defined(REGATTA_KERNELS_CPU_DROPOUT_FACTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef REGATTA_KERNELS_CPU_DROPOUT_FACTORS_INL_H_
+#undef REGATTA_KERNELS_CPU_DROPOUT_FACTORS_INL_H_
+#else
+#define REGATTA_KERNELS_CPU_DROPOUT_FACTORS_INL_H_
+#endif
+
+#include "core/rng.h"
+#include "kernels/attention.h"
+#include "kernels/cpu/row_ops-inl.h"
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Edges, entries or groups treated at a time; the stride of all planes below.
+inline constexpr std::size_t kChunk = 64;
+
+/// Ids and groups of up to kChunk counters.
+struct Counters {
+  alignas(64) std::uint64_t id[kChunk] = {};
+  alignas(64) std::uint64_t group[kChunk] = {};
+};
+
+template <class T>
+struct DropoutPlan {
+  explicit DropoutPlan(const DropoutArgs& args)
+      : active(args.probability > 0),
+        key(args.key.value),
+        threshold(dropout_threshold(args.probability)),
+        scale(static_cast<T>(1 / (1 - args.probability))) {}
+
+  bool active;
+  std::uint64_t key;
+  std::uint32_t threshold;
+  T scale;
+};
+
+/// Four words of one counter in each 64-bit lane; only the low halves count.
+template <class D>
+struct PhiloxState {
+  hn::Vec<D> c0, c1, c2, c3;
+};
+
+/// 64-bit product of the low half of every lane and `factor`.
+template <class D>
+HWY_INLINE hn::Vec<D> multiply_low(D d, hn::Vec<D> value, std::uint64_t factor) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Set(d, (hn::GetLane(value) & 0xFFFFFFFFU) * factor);
+#else
+  const hn::Repartition<std::uint32_t, D> d32;
+  return hn::MulEven(hn::BitCast(d32, value), hn::BitCast(d32, hn::Set(d, factor)));
+#endif
+}
+
+template <class D>
+HWY_INLINE PhiloxState<D> philox_round(D d,
+                                       const PhiloxState<D>& c,
+                                       std::uint64_t k0,
+                                       std::uint64_t k1) {
+  const auto product0 = multiply_low(d, c.c0, 0xD2511F53U);
+  const auto product1 = multiply_low(d, c.c2, 0xCD9E8D57U);
+  PhiloxState<D> next;
+  next.c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product1), c.c1), hn::Set(d, k0));
+  next.c1 = product1;  // the high half is never looked at
+  next.c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product0), c.c3), hn::Set(d, k1));
+  next.c3 = product0;
+  return next;
+}
+
+template <class D>
+HWY_INLINE PhiloxState<D> philox(D d, std::uint64_t key, hn::Vec<D> id, hn::Vec<D> group) {
+  PhiloxState<D> state{id, hn::ShiftRight<32>(id), group, hn::ShiftRight<32>(group)};
+  auto k0 = static_cast<std::uint32_t>(key);
+  auto k1 = static_cast<std::uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    state = philox_round(d, state, k0, k1);
+    k0 += 0x9E3779B9U;
+    k1 += 0xBB67AE85U;
+  }
+  return state;
+}
+
+/// Stores scale where the word reaches the threshold, else 0.
+template <class D, class T>
+HWY_INLINE void store_factors(D d, hn::Vec<D> words, const DropoutPlan<T>& plan, T* to) {
+  const hn::RebindToSigned<D> di;
+  const hn::RebindToFloat<D> df;
+  const auto word = hn::BitCast(di, hn::And(words, hn::Set(d, std::uint64_t{0xFFFFFFFFU})));
+  // Both sides lie below 2^32, so the signed comparison is right.
+  const auto dropped = hn::Lt(word, hn::Set(di, static_cast<std::int64_t>(plan.threshold)));
+  const auto factor =
+      hn::IfThenZeroElse(hn::RebindMask(df, dropped), hn::Set(df, static_cast<double>(plan.scale)));
+  if constexpr (std::is_same_v<T, double>) {
+    hn::StoreU(factor, df, to);
+  } else {
+    const hn::Rebind<float, D> d_float;
+    hn::StoreU(hn::DemoteTo(d_float, factor), d_float, to);
+  }
+}
+
+/// planes[w * kChunk + k] = factor of word w of counter k, for k < count (and a few beyond, up to
+/// kChunk).
+template <class T>
+HWY_INLINE void factor_planes(const DropoutPlan<T>& plan,
+                              const Counters& counters,
+                              std::size_t count,
+                              T* planes) {
+  const hn::ScalableTag<std::uint64_t> d;
+  for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
+    const auto words =
+        philox(d, plan.key, hn::Load(d, counters.id + k), hn::Load(d, counters.group + k));
+    store_factors(d, words.c0, plan, planes + k);
+    store_factors(d, words.c1, plan, planes + kChunk + k);
+    store_factors(d, words.c2, plan, planes + 2 * kChunk + k);
+    store_factors(d, words.c3, plan, planes + 3 * kChunk + k);
+  }
+}
+
+/// Message factors of one node, mu [width], and mu (.) z; either target may be null.
+template <class T>
+HWY_INLINE void mask_row(const DropoutPlan<T>& plan,
+                         std::int64_t global_id,
+                         const T* z,
+                         std::size_t width,
+                         T* const* factor_and_masked) {
+  Counters counters;
+  alignas(64) T planes[4 * kChunk];
+  alignas(64) T factors[4 * kChunk];
+  const hn::ScalableTag<T> d;
+  std::fill_n(counters.id, kChunk, static_cast<std::uint64_t>(global_id));
+  for (std::size_t first = 0; first < width; first += 4 * kChunk) {
+    const std::size_t count = std::min(4 * kChunk, width - first);
+    const std::size_t groups = (count + 3) / 4;
+    for (std::size_t g = 0; g < groups; ++g) counters.group[g] = first / 4 + g;
+    factor_planes(plan, counters, groups, planes);
+    for (std::size_t g = 0; g < groups; g += hn::Lanes(d))
+      hn::StoreInterleaved4(hn::LoadU(d, planes + g),
+                            hn::LoadU(d, planes + kChunk + g),
+                            hn::LoadU(d, planes + 2 * kChunk + g),
+                            hn::LoadU(d, planes + 3 * kChunk + g),
+                            d,
+                            factors + 4 * g);
+    if (factor_and_masked[0] != nullptr)
+      std::copy_n(factors, count, factor_and_masked[0] + first);
+    for (std::size_t k = 0; k < count; ++k)
+      factor_and_masked[1][first + k] = factors[k] * z[first + k];
+  }
+}
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

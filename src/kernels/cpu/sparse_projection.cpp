@@ -1,0 +1,183 @@
+// Sparse features times dense weights by rows, and the weights' gradient by columns: one writer a
+// row each.
+// clang-format off: foreach_target.h re-includes this file, so it comes before everything else.
+#include "kernels/cpu/highway_targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/sparse_projection.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include "core/parallel.h"
+#include "kernels/attention_checks.h"
+#include "kernels/cpu/attention_planes-inl.h"
+#include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/row_pieces.h"
+
+#include <algorithm>
+#include <vector>
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+namespace {
+
+/// Entries of one row (or column) of X with the dense rows they meet.
+struct Entries {
+  const std::int32_t* index;
+  const float* value;
+  std::size_t count;
+};
+
+template <class T>
+class SparseProduct {
+ public:
+  explicit SparseProduct(const SparseProjectionArgs& args)
+      : x_(*args.x),
+        width_(static_cast<std::size_t>(args.columns)),
+        rows_(static_cast<std::size_t>(args.rows)),
+        weight_(static_cast<const T*>(args.weight)),
+        out_(static_cast<T*>(args.out)),
+        grad_out_(static_cast<const T*>(args.grad_out)),
+        grad_weight_(static_cast<T*>(args.grad_weight)),
+        dropout_(args.input_dropout) {}
+
+  void run_rows(RowRange rows) const {
+    Scratch scratch;
+    for (auto r = static_cast<std::size_t>(rows.begin); r < static_cast<std::size_t>(rows.end);
+         ++r) {
+      const auto begin = static_cast<std::size_t>(x_.row_ptr[r]);
+      const Entries entries{x_.column.data() + begin,
+                            x_.value.data() + begin,
+                            static_cast<std::size_t>(x_.row_ptr[r + 1]) - begin};
+      accumulate(entries, weight_, out_ + r * width_, scratch, [&](std::size_t k) {
+        return Element{id(r), static_cast<std::size_t>(entries.index[k])};
+      });
+    }
+  }
+
+  void run_columns(RowRange columns) const {
+    Scratch scratch;
+    for (auto c = static_cast<std::size_t>(columns.begin);
+         c < static_cast<std::size_t>(columns.end);
+         ++c) {
+      const std::int32_t* begin = x_.column_row.data() + x_.column_ptr[c];
+      const std::int32_t* end = x_.column_row.data() + x_.column_ptr[c + 1];
+      if (rows_ < static_cast<std::size_t>(x_.rows))
+        end = std::lower_bound(begin, end, static_cast<std::int32_t>(rows_));
+      const Entries entries{
+          begin, x_.column_value.data() + x_.column_ptr[c], static_cast<std::size_t>(end - begin)};
+      accumulate(entries, grad_out_, grad_weight_ + c * width_, scratch, [&](std::size_t k) {
+        return Element{id(static_cast<std::size_t>(entries.index[k])), c};
+      });
+    }
+  }
+
+ private:
+  struct Element {
+    std::int64_t id;
+    std::size_t column;
+  };
+  struct Scratch {
+    Counters counters;
+    alignas(64) T factor[4 * kChunk];
+    alignas(64) T value[kChunk];
+    std::uint8_t word[kChunk];
+  };
+
+  std::int64_t id(std::size_t row) const { return dropout_.active ? x_.global_id[row] : 0; }
+
+  /// to = sum over entries of masked value times the dense row.
+  template <class ElementOf>
+  void accumulate(const Entries& entries,
+                  const T* dense,
+                  T* to,
+                  Scratch& scratch,
+                  const ElementOf& element) const {
+    std::fill_n(to, width_, T{0});
+    for (std::size_t first = 0; first < entries.count; first += kChunk) {
+      const std::size_t count = std::min(kChunk, entries.count - first);
+      load_values(entries, {first, first + count}, scratch, element);
+      by_four(count, [&]<std::size_t kRows>(std::size_t e) HWY_ATTR {
+        const Gathered<kRows, T> rows(dense, width_, entries.index + first + e);
+        add_rows<kRows>(scratch.value + e, rows.row, Span{0, width_}, to);
+      });
+    }
+  }
+
+  template <class ElementOf>
+  void load_values(const Entries& entries,
+                   Span part,
+                   Scratch& scratch,
+                   const ElementOf& element) const {
+    const std::size_t count = part.end - part.begin;
+    for (std::size_t k = 0; k < count; ++k)
+      scratch.value[k] = static_cast<T>(entries.value[part.begin + k]);
+    if (!dropout_.active)
+      return;
+    for (std::size_t k = 0; k < count; ++k) {
+      const Element at = element(part.begin + k);
+      scratch.counters.id[k] = static_cast<std::uint64_t>(at.id);
+      scratch.counters.group[k] = at.column / 4;
+      scratch.word[k] = static_cast<std::uint8_t>(at.column % 4);
+    }
+    factor_planes(dropout_, scratch.counters, count, scratch.factor);
+    for (std::size_t k = 0; k < count; ++k)
+      scratch.value[k] *= scratch.factor[scratch.word[k] * kChunk + k];
+  }
+
+  const PreparedSparse& x_;
+  std::size_t width_;
+  std::size_t rows_;
+  const T* weight_;
+  T* out_;
+  const T* grad_out_;
+  T* grad_weight_;
+  DropoutPlan<T> dropout_;
+};
+
+template <class T>
+void project_typed(const SparseProjectionArgs& args) {
+  const SparseProduct<T> product(args);
+  const RowPieces pieces(args.x->row_ptr.data(), args.rows);
+  parallel_pieces(pieces.count(), [&](std::int64_t p) { product.run_rows(pieces.piece(p)); });
+}
+
+template <class T>
+void project_backward_typed(const SparseProjectionArgs& args) {
+  const SparseProduct<T> product(args);
+  const RowPieces pieces(args.x->column_ptr.data(), args.x->columns);
+  parallel_pieces(pieces.count(), [&](std::int64_t p) { product.run_columns(pieces.piece(p)); });
+}
+
+}  // namespace
+
+void project_target(const SparseProjectionArgs& args) {
+  args.dtype == KernelType::kFloat32 ? project_typed<float>(args) : project_typed<double>(args);
+}
+
+void project_backward_target(const SparseProjectionArgs& args) {
+  args.dtype == KernelType::kFloat32 ? project_backward_typed<float>(args)
+                                     : project_backward_typed<double>(args);
+}
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace regatta::cpu {
+
+HWY_EXPORT(project_target);
+HWY_EXPORT(project_backward_target);
+
+void sparse_project(const SparseProjectionArgs& args) {
+  check_sparse_projection(args, false);
+  HWY_DYNAMIC_DISPATCH(project_target)(args);
+}
+
+void sparse_project_backward(const SparseProjectionArgs& args) {
+  check_sparse_projection(args, true);
+  HWY_DYNAMIC_DISPATCH(project_backward_target)(args);
+}
+
+}  // namespace regatta::cpu
+#endif
