@@ -182,9 +182,17 @@ OptionGroup& OptionGroup::texts(std::string name,
 
 OptionGroup& OptionGroup::required() {
   REGATTA_CHECK(!entries_.empty(), "required() comes after the option it marks");
-  entries_.back()->is_required = true;
-  entries_.back()->fallback.clear();
-  return *this;
+  return set_presence(entries_.back()->name, Presence::kRequired);
+}
+
+OptionGroup& OptionGroup::set_presence(const std::string& name, Presence presence) {
+  for (const auto& entry : entries_) {
+    if (entry->name != name)
+      continue;
+    entry->presence = presence;
+    return *this;
+  }
+  detail::check_failed("option is declared", __FILE__, __LINE__, name);
 }
 
 OptionGroup& OptionGroup::add_section(std::string name, OptionGroup child, std::string help) {
@@ -220,7 +228,9 @@ std::vector<OptionDescription> OptionGroup::describe() const {
     }
   };
   for (const auto& entry : entries_) {
-    rows.push_back({entry->name, entry->type, entry->range, entry->fallback, entry->help});
+    const bool required = entry->presence == Presence::kRequired;
+    const std::string fallback = required ? "" : entry->fallback;
+    rows.push_back({entry->name, entry->type, entry->range, fallback, entry->help});
     if (entry->section)
       append(*entry->section, entry->name);
     if (entry->list)

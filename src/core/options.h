@@ -42,6 +42,10 @@ struct IntegerRange {
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
 };
 
+/// What the absence of an option means. An absent kOptional section is fine even where options
+/// inside it are required; an absent kDefault section is checked for those.
+enum class Presence { kDefault, kRequired, kOptional };
+
 template <class T>
 concept DeclaresOptions = requires(T value, OptionGroup& group) {
   value.declare(group);
@@ -83,6 +87,9 @@ class OptionGroup {
 
   /// Marks the option declared last as required: its absence is an error.
   OptionGroup& required();
+
+  /// Marks the section or option `name` of this group, whatever its declaration says.
+  OptionGroup& set_presence(const std::string& name, Presence presence);
 
   template <DeclaresOptions T>
   OptionGroup& section(std::string name, T& target, std::string help) {

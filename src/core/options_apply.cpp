@@ -42,8 +42,8 @@ std::string last_name(const std::string& path) {
 
 void ConfigFaults::add(const std::string& place, const std::string& path, const std::string& text) {
   const bool says_path = path.empty() || place == "--set " + path;
-  lines_.push_back(printable(place) + ": " + (says_path ? "" : printable(path) + ": ") +
-                   printable(text));
+  const std::string where = place.empty() ? "" : printable(place) + ": ";
+  lines_.push_back(where + (says_path ? "" : printable(path) + ": ") + printable(text));
 }
 
 std::string ConfigFaults::unknown_key_text(const std::string& key,
@@ -134,13 +134,13 @@ void OptionGroup::apply_absence(Entry& entry,
                                 const ConfigNode& parent,
                                 const std::string& path,
                                 ConfigFaults& faults) {
-  if (entry.is_required) {
+  if (entry.presence == Presence::kRequired) {
     faults.add(parent.place(),
                path,
                fmt::format("required, but missing ({}: {})", entry.type, entry.help));
     return;
   }
-  if (!entry.section)
+  if (!entry.section || entry.presence == Presence::kOptional)
     return;
   // A section that is absent as a whole may still hold a required option.
   entry.section->apply_map(nothing_at(parent), path, faults);

@@ -38,7 +38,7 @@ struct OptionGroup::Entry {
   std::string type;
   std::string range;
   std::string fallback;
-  bool is_required = false;
+  Presence presence = Presence::kDefault;
   /// Leaves only: checks a node and, when it is legal, sets the bound member.
   std::function<void(const ConfigNode&, const std::string& path, ConfigFaults&)> read;
   std::function<nlohmann::ordered_json()> value;
