@@ -166,33 +166,39 @@ void check_size(const ChunkFile& file, const ChunkReadRequest& request, ChunkFau
     faults.add("", "has {} bytes, expected {} as the manifest says", file.bytes(), expected);
 }
 
-GraphChunk read_checked(const ChunkReadRequest& request, ChunkFaults& faults) {
-  const auto file = std::make_shared<const ChunkFile>(request.path, request.map);
-  check_size(*file, request, faults);
-  const Hdf5Description description = describe_hdf5(
+struct OpenChunk {
+  std::shared_ptr<const ChunkFile> file;
+  Hdf5Description description;
+  ChunkLayout layout;
+};
+
+std::unique_ptr<OpenChunk> open_chunk(const ChunkReadRequest& request, ChunkFaults& faults) {
+  auto open = std::make_unique<OpenChunk>();
+  open->file = std::make_shared<const ChunkFile>(request.path, request.map);
+  check_size(*open->file, request, faults);
+  open->description = describe_hdf5(
       request.path,
       [&](const std::string& object, const std::string& what) { faults.add(object, "{}", what); });
-  if (!file->still_at_path())
-    faults.add("", "was replaced while being read, expected a dataset at rest");
-  const ChunkLayout layout = check_layout(description, request, faults);
+  // The library saw the file by its name, the bytes come from the descriptor.
+  if (!open->file->still_at_path())
+    fail(ExitCode::kData,
+         "{}: was replaced or changed while being read, expected a dataset at rest",
+         request.path);
+  open->layout = check_layout(open->description, request, faults);
+  return open;
+}
+
+GraphChunk read_checked(const ChunkReadRequest& request, ChunkFaults& faults) {
+  const auto open = open_chunk(request, faults);
   PayloadRequest wanted{{}, request.check_crc, !request.allow_non_finite};
-  for (const auto& [name, dataset] : layout.arrays) {
-    // The library saw the file by its name; the bytes come from the descriptor.
-    if (dataset->offset > file->bytes() || dataset->bytes > file->bytes() - dataset->offset)
-      fail(ExitCode::kData,
-           "{}: {}: lies beyond the end of the file; {}",
-           request.path,
-           name,
-           ChunkFaults::kDamaged);
-    wanted.datasets.push_back(dataset);
-  }
-  const Payloads payloads = load_payloads(file, wanted, faults);
+  for (const auto& [name, dataset] : open->layout.arrays) wanted.datasets.push_back(dataset);
+  const Payloads payloads = load_payloads(open->file, wanted, faults);
   if (request.check_crc)
-    check_sums(description, payloads, request, faults);
+    check_sums(open->description, payloads, request, faults);
   check_finite(payloads, request, faults);
-  GraphChunk chunk = assemble(payloads, layout);
-  if (layout.sizes_known)
-    check_content(chunk, layout, request, faults);
+  GraphChunk chunk = assemble(payloads, open->layout);
+  if (open->layout.sizes_known)
+    check_content(chunk, open->layout, request, faults);
   return chunk;
 }
 
@@ -203,14 +209,23 @@ GraphChunk read_chunk_file(const ChunkReadRequest& request) {
   return read_checked(request, faults);
 }
 
-void verify_chunk_file(const ChunkReadRequest& request,
-                       const std::function<void(const std::string& fault)>& report) {
+GraphChunk verify_chunk_file(const ChunkReadRequest& request,
+                             const std::function<void(const std::string& fault)>& report) {
   ChunkFaults faults(request.path, report);
   try {
-    read_checked(request, faults);
+    return read_checked(request, faults);
   } catch (const Error& error) {
     report(error.what());
+    return {};
   }
+}
+
+SharedArray<std::int64_t> read_global_ids(const ChunkReadRequest& request) {
+  ChunkFaults faults(request.path, nullptr);
+  const auto open = open_chunk(request, faults);
+  const PayloadRequest wanted{{open->layout.arrays.at(names::kGlobalId)}, false, false};
+  return array_of<std::int64_t>(
+      load_payloads(open->file, wanted, faults), open->layout, names::kGlobalId);
 }
 
 bool on_network_filesystem(const std::string& path) {

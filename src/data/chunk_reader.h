@@ -24,10 +24,14 @@ struct ChunkReadRequest {
 /// docs/chunk_format.md lists as refused.
 GraphChunk read_chunk_file(const ChunkReadRequest& request);
 
-/// Like read_chunk_file, but hands every fault to `report` and goes on where it can (`regatta
-/// verify`).
-void verify_chunk_file(const ChunkReadRequest& request,
-                       const std::function<void(const std::string& fault)>& report);
+/// Like read_chunk_file, but hands every fault to `report`, goes on where it can, and checks that
+/// no node occurs twice (`regatta verify`). The chunk is whole only where nothing was reported.
+GraphChunk verify_chunk_file(const ChunkReadRequest& request,
+                             const std::function<void(const std::string& fault)>& report);
+
+/// /nodes/global_id alone, its structure checked but neither its CRC nor its order. Throws
+/// Error(kData).
+SharedArray<std::int64_t> read_global_ids(const ChunkReadRequest& request);
 
 /// True when `path` lies on a network file system (NFS, Lustre, GPFS, ...).
 bool on_network_filesystem(const std::string& path);
