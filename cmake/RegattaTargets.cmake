@@ -2,6 +2,16 @@
 # regatta_test(name SOURCES ... LIBS ...): one GoogleTest program, run by ctest as one test per program.
 # regatta_mpi_test(name RANKS 1 2 4 SOURCES ... LIBS ...): the same under mpirun, named name.np<ranks>.
 
+# Loading the precompiled torch header costs seconds: files that do not include torch/torch.h go without.
+function(regatta_skip_torch_pch)
+  foreach(source IN LISTS ARGN)
+    file(STRINGS ${source} found REGEX "#include <torch/torch.h>" LIMIT_COUNT 1)
+    if(NOT found)
+      set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
+endfunction()
+
 function(regatta_module name)
   cmake_parse_arguments(ARG "TORCH" "" "PUBLIC;PRIVATE;EXCLUDE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
@@ -18,6 +28,7 @@ function(regatta_module name)
   if(ARG_TORCH)
     target_link_libraries(regatta_${name} PUBLIC regatta_torch)
     target_precompile_headers(regatta_${name} REUSE_FROM regatta_torch_pch)
+    regatta_skip_torch_pch(${sources})
   endif()
 endfunction()
 

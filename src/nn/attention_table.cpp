@@ -1,0 +1,41 @@
+// The table of attention kinds: a new kind is one file in nn/attention/ and one row here.
+#include <fmt/ranges.h>
+
+#include <array>
+
+#include "core/error.h"
+#include "nn/attention_layer.h"
+
+namespace regatta {
+namespace {
+
+struct Row {
+  const char* name;
+  std::shared_ptr<AttentionMechanism> (*make)(const LayerOptions&, const MechanismShape&);
+};
+
+constexpr std::array<Row, 2> kAttentions = {{
+    {"gat", &make_gat_attention},
+    {"dot", &make_dot_attention},
+}};
+
+}  // namespace
+
+std::vector<std::string> attention_names() {
+  std::vector<std::string> names;
+  for (const Row& row : kAttentions) names.emplace_back(row.name);
+  return names;
+}
+
+std::shared_ptr<AttentionMechanism> make_attention(const LayerOptions& options,
+                                                   const MechanismShape& shape) {
+  for (const Row& row : kAttentions) {
+    if (options.attention == row.name) return row.make(options, shape);
+  }
+  fail(ExitCode::kUsage,
+       "unknown attention '{}'; known: {}",
+       options.attention,
+       fmt::join(attention_names(), ", "));
+}
+
+}  // namespace regatta
