@@ -1,0 +1,40 @@
+// The tables every conformance test runs: one row each, and one for each instruction set of the cpu
+// table.
+#pragma once
+
+#include "kernels/attention.h"
+
+#include <hwy/targets.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace regatta::test {
+
+/// A table and the Highway targets it may use (0: the machine's best).
+struct KernelVariant {
+  std::string name;
+  const KernelTable* table;
+  std::int64_t targets;
+};
+
+inline std::vector<KernelVariant> kernel_variants() {
+  return {{"cpu", &cpu_kernels(), 0},
+          {"cpu, at most AVX2", &cpu_kernels(), HWY_AVX2 | HWY_SCALAR | HWY_EMU128},
+          {"cpu, plain", &cpu_kernels(), HWY_SCALAR | HWY_EMU128}};
+}
+
+/// Restricts run-time dispatch while it lives.
+class TargetScope {
+ public:
+  explicit TargetScope(std::int64_t targets) {
+    if (targets != 0)
+      hwy::SetSupportedTargetsForTest(hwy::SupportedTargets() & targets);
+  }
+  ~TargetScope() { hwy::SetSupportedTargetsForTest(0); }
+  TargetScope(const TargetScope&) = delete;
+  TargetScope& operator=(const TargetScope&) = delete;
+};
+
+}  // namespace regatta::test
