@@ -21,9 +21,6 @@ target_include_directories(regatta_torch SYSTEM INTERFACE
   ${LIBTORCH_ROOT}/include ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
 # Its include folder brings fmt headers of another version than the system's library, and no library for them.
 target_compile_definitions(regatta_torch INTERFACE FMT_HEADER_ONLY=1)
-# The wheel ships its own fmt headers, newer than the system's library and found first: torch sources
-# need them header-only, or linking misses fmt::v12.
-target_compile_definitions(regatta_torch INTERFACE FMT_HEADER_ONLY)
 target_link_libraries(regatta_torch INTERFACE
   ${LIBTORCH_ROOT}/lib/libtorch_cpu.so ${LIBTORCH_ROOT}/lib/libc10.so)
 get_filename_component(REGATTA_SITE_PACKAGES "${LIBTORCH_ROOT}" DIRECTORY)
