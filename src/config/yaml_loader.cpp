@@ -146,7 +146,8 @@ class TreeBuilder : public YAML::EventHandler {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag);
     if (expects_key())
-      refuse_at(mark, "a key of a map must be a text, found a list or map");
+      refuse_at(mark,
+                "a key of a map must be a text, found a list or map (is a bracket left open?)");
     if (open_.size() >= kDeepestNesting) {
       refuse_at(mark, fmt::format("nested deeper than {} levels", kDeepestNesting));
     }
