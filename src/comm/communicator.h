@@ -21,20 +21,24 @@ class Work {
   virtual bool done() = 0;
 };
 
-/// Backends: self (size 1, a real backend), mpi, nccl. Failures throw Error(kCommunication) naming rank,
-/// collective and the library's message. Counts are 64-bit and split below 2^31 where the library needs it.
+/// Backends: self (size 1, a real backend), mpi, nccl. Failures throw Error(kCommunication) naming
+/// rank, collective and the library's message. Counts are 64-bit and split below 2^31 where the
+/// library needs it.
 class Communicator {
  public:
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// Ranks on the same node (MPI_Comm_split_type SHARED), this rank's number among them and their count.
+  /// Ranks on the same node (MPI_Comm_split_type SHARED), this rank's number among them and their
+  /// count.
   virtual int local_rank() const = 0;
   virtual int local_size() const = 0;
   virtual std::string name() const = 0;  ///< "self", "mpi", "nccl"
 
   /// In place over `count` elements at `data`, which must stay alive until wait().
-  virtual std::unique_ptr<Work> start_all_reduce(void* data, std::int64_t count, ReduceType type,
+  virtual std::unique_ptr<Work> start_all_reduce(void* data,
+                                                 std::int64_t count,
+                                                 ReduceType type,
                                                  ReduceOp op) = 0;
   virtual void broadcast(void* data, std::int64_t bytes, int root) = 0;
   /// Every rank's bytes, concatenated by rank; sizes may differ and may be 0.
@@ -52,10 +56,15 @@ class Communicator {
     start_all_reduce(data, count, type, op)->wait();
   }
   void all_reduce_sum(std::span<std::int64_t> values) {
-    all_reduce(values.data(), static_cast<std::int64_t>(values.size()), ReduceType::kInt64, ReduceOp::kSum);
+    all_reduce(values.data(),
+               static_cast<std::int64_t>(values.size()),
+               ReduceType::kInt64,
+               ReduceOp::kSum);
   }
   void all_reduce_sum(std::span<double> values) {
-    all_reduce(values.data(), static_cast<std::int64_t>(values.size()), ReduceType::kFloat64,
+    all_reduce(values.data(),
+               static_cast<std::int64_t>(values.size()),
+               ReduceType::kFloat64,
                ReduceOp::kSum);
   }
   std::int64_t all_reduce_max(std::int64_t value) {
