@@ -1,0 +1,93 @@
+#include "bench/step_bench.h"
+
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "bench/memory_bound.h"
+#include "bench/time_spread.h"
+#include "core/timer.h"
+#include "train/trainer.h"
+
+namespace regatta {
+namespace {
+
+constexpr std::int64_t kWarmUp = 5;
+
+/// What one step must at least move and multiply, over the whole dataset.
+struct StepWork {
+  double bytes = 0;
+  double flop = 0;
+};
+
+StepWork work_of_step(const TrainJob& job, const Manifest& manifest, std::int64_t classes,
+                      double parameters) {
+  StepWork work;
+  const double value = job.runtime.precision == "fp64" ? 8 : 4;
+  double nodes = 0, edges = 0;
+  for (const ManifestChunk& chunk : manifest.chunks) {
+    nodes += static_cast<double>(chunk.nodes);
+    edges += static_cast<double>(chunk.edges);
+    work.bytes += static_cast<double>(chunk.bytes);
+  }
+  double input = manifest.feature_kind == "dense" ? static_cast<double>(manifest.feature_width) : 0;
+  for (const LayerOptions& layer : job.model.layers) {
+    const double width = static_cast<double>((layer.width == 0 ? classes : layer.width) * layer.heads);
+    const double heads = static_cast<double>(layer.heads);
+    // F_c of forward and backward (docs/performance.md): 9 NR + 56 NH + 8 N + 8 E
+    work.bytes += 9 * nodes * width * value + 56 * nodes * heads + 8 * nodes + 8 * edges;
+    work.flop += 6 * nodes * input * width + edges * (6 * width + 20 * heads) + 10 * nodes * width;
+    input = width;
+  }
+  work.bytes += 7 * parameters * value;  // gradient, two moments, parameter: read and written
+  return work;
+}
+
+double gemm_rate() {
+  const at::Tensor a = torch::rand({2048, 512}), b = torch::rand({512, 512});
+  double best = 1e9;
+  for (int i = 0; i < 6; ++i) {
+    const Timer timer;
+    torch::mm(a, b);
+    best = std::min(best, timer.seconds());
+  }
+  return 2.0 * 2048 * 512 * 512 / best;
+}
+
+}  // namespace
+
+nlohmann::ordered_json bench_step(const TrainJob& job, std::shared_ptr<const Dataset> dataset,
+                                  const std::string& run_folder, std::int64_t repeats,
+                                  Communicator& world) {
+  Trainer trainer(job, dataset, run_folder, world);
+  double parameters = 0;
+  for (const at::Tensor& tensor : trainer.model().tensors()) parameters += static_cast<double>(tensor.numel());
+  std::vector<double> seconds;
+  for (std::int64_t i = 0; i < kWarmUp + repeats; ++i) {
+    const auto steps = trainer.plan(static_cast<std::uint64_t>(i));
+    trainer.announce_epoch(steps);
+    for (const Step& step : steps) {
+      world.barrier();
+      const Timer timer;
+      trainer.train_step(step, static_cast<std::uint64_t>(i));
+      if (i >= kWarmUp) seconds.push_back(timer.seconds());
+    }
+  }
+  const MemoryBound bound = measure_memory_bound(256 << 20, 1, 4, std::vector<std::int32_t>{0});
+  const auto classes = static_cast<std::int64_t>(
+      make_task(job.task, dataset->manifest())->output_width());
+  const StepWork work = work_of_step(job, dataset->manifest(), classes, parameters);
+  const double gemm = gemm_rate();
+  const double steps_an_epoch = static_cast<double>(trainer.plan(0).size());
+  const double floor = (work.bytes / bound.copy_rate + work.flop / gemm) / steps_an_epoch / world.size();
+  const nlohmann::ordered_json step = time_spread(seconds);
+  return {{"world_size", world.size()},
+          {"threads", at::get_num_threads()},
+          {"steps", seconds.size()},
+          {"step", step},
+          {"bounds", {{"copy_bytes_per_second", bound.copy_rate}, {"gemm_flop_per_second", gemm}}},
+          {"floor", floor},
+          {"percent", 100 * floor / step["median"].get<double>()}};
+}
+
+}  // namespace regatta

@@ -1,0 +1,88 @@
+// `regatta train`: a training, or one for each of several seeds, or only its plan.
+#include "cli/command.h"
+#include "cli/job_config.h"
+#include "cli/option_reference.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "train/dry_run.h"
+#include "train/trainer.h"
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace regatta {
+namespace {
+
+struct TrainArguments {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::int64_t seeds = 1;
+  bool dry_run = false;
+  bool resume = false;
+};
+
+void report_run(const RunSummary& run, const std::string& folder) {
+  log::result("Best epoch {}: test accuracy {:.4f}, macro-F1 {:.4f}, validation accuracy {:.4f}",
+              run.best_epoch, run.test.accuracy, run.test.macro_f1, run.validation.accuracy);
+  log::result("{} epochs, {} steps in {:.1f} s ({:.2f} ms a step) on {} rank{}; results in {}",
+              run.epochs, run.steps, run.seconds,
+              1e3 * run.seconds / static_cast<double>(std::max<std::int64_t>(1, run.steps)),
+              run.world_size, run.world_size == 1 ? "" : "s", folder);
+}
+
+void train_seeds(const JobConfig& config, const TrainArguments& arguments,
+                 const std::shared_ptr<const Dataset>& dataset, Communicator& world) {
+  std::vector<RunSummary> runs;
+  for (std::int64_t i = 0; i < arguments.seeds; ++i) {
+    TrainJob job = config.job;
+    job.train.seed += i;
+    const std::string folder = config.output + "/seed-" + std::to_string(job.train.seed);
+    Trainer trainer(job, dataset, folder, world);
+    runs.push_back(trainer.run(arguments.resume));
+    report_run(runs.back(), folder);
+  }
+  const auto summary = summarise_seeds(runs);
+  if (world.rank() == 0) replace_file(config.output + "/summary.json", summary.dump(2) + "\n");
+  const auto& accuracy = summary["test"]["accuracy"];
+  log::result("{} seeds: test accuracy {:.2f} \u00b1 {:.2f} %", arguments.seeds,
+              100 * accuracy["mean"].get<double>(), 100 * accuracy["std"].get<double>());
+}
+
+void run_train(const TrainArguments& arguments, CommandContext& context) {
+  const JobConfig config = load_job_config(arguments.config, arguments.overrides, JobUse::kTrain);
+  Communicator& world = context.world();
+  const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
+  if (arguments.dry_run) {
+    log::result_text(describe_dry_run(config.job, dataset->manifest(), world.size()));
+    return;
+  }
+  if (arguments.seeds > 1) {
+    train_seeds(config, arguments, dataset, world);
+    return;
+  }
+  Trainer trainer(config.job, dataset, config.output, world);
+  report_run(trainer.run(arguments.resume), config.output);
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app, CommandContext& context) {
+  auto arguments = std::make_shared<TrainArguments>();
+  CLI::App* command =
+      app.add_subcommand("train", "train a model on a dataset (alone, or with mpirun or srun)");
+  command->add_option("CONFIG", arguments->config, "YAML file")->required();
+  command->add_option("--set", arguments->overrides, "change a key of CONFIG (repeatable)")
+      ->option_text("KEY=VALUE")
+      ->allow_extra_args(false);
+  command->add_option("--seeds", arguments->seeds, "train with this many seeds, report mean and deviation")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}));
+  command->add_flag("--dry-run", arguments->dry_run, "print the plan and stop: chunks, memory, idle ranks");
+  command->add_flag("--resume", arguments->resume, "go on from OUTPUT/checkpoints/last");
+  command->footer([] { return option_help(JobUse::kTrain); });
+  command->callback([arguments, &context] { run_train(*arguments, context); });
+}
+
+}  // namespace regatta

@@ -1,0 +1,122 @@
+#include "train/dry_run.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "nn/model.h"
+#include "tasks/task.h"
+#include "train/assignment.h"
+#include "train/trainer.h"
+
+namespace regatta {
+namespace {
+
+constexpr double kMebibyte = 1 << 20;
+
+struct MemoryModel {
+  double bytes_a_value = 4;
+  double values_a_node = 0;    ///< kept for backward over all layers
+  double feature_values = 0;   ///< a node's input
+  double parameters = 0;
+};
+
+MemoryModel memory_model(const TrainJob& job, const Manifest& manifest, const Model& model,
+                         std::int64_t classes) {
+  MemoryModel memory;
+  memory.bytes_a_value = job.runtime.precision == "fp64" ? 8 : 4;
+  for (const LayerOptions& layer : job.model.layers) {
+    const double width = static_cast<double>(layer.width == 0 ? classes : layer.width) *
+                         static_cast<double>(layer.heads);
+    // z, O, C, y and the activation's input, with gradients of the two largest alive at a time
+    memory.values_a_node += 7 * width;
+  }
+  if (manifest.feature_kind == "dense") {
+    memory.feature_values = static_cast<double>(manifest.feature_width);
+  }
+  for (const at::Tensor& parameter : model.tensors()) {
+    memory.parameters += static_cast<double>(parameter.numel());
+  }
+  return memory;
+}
+
+double graph_bytes(const ManifestChunk& chunk, const MemoryModel& memory) {
+  return 24.0 * static_cast<double>(chunk.edges) + static_cast<double>(chunk.bytes) +
+         memory.feature_values * memory.bytes_a_value * static_cast<double>(chunk.nodes);
+}
+
+double rank_bytes(const std::vector<std::int64_t>& chunks, const Manifest& manifest,
+                  const MemoryModel& memory, double cache_limit) {
+  double cached = 0, activations = 0;
+  for (const std::int64_t c : chunks) {
+    const ManifestChunk& chunk = manifest.chunks[static_cast<std::size_t>(c)];
+    cached += graph_bytes(chunk, memory);
+    activations = std::max(activations, memory.values_a_node * memory.bytes_a_value *
+                                            static_cast<double>(chunk.nodes));
+  }
+  return std::min(cached, cache_limit) + activations + 5 * memory.parameters * memory.bytes_a_value;
+}
+
+std::string describe_ranks(const std::vector<Step>& steps, const Manifest& manifest,
+                           const MemoryModel& memory, const TrainJob& job, int world_size) {
+  std::vector<std::vector<std::int64_t>> chunks(static_cast<std::size_t>(world_size));
+  std::vector<double> cost(chunks.size(), 0);
+  std::vector<std::size_t> micro(chunks.size(), 0);
+  for (const Step& step : steps) {
+    const auto parts = assign(step, world_size);
+    for (std::size_t r = 0; r < parts.size(); ++r) {
+      for (const std::size_t i : parts[r]) {
+        chunks[r].push_back(step.micro_batches[i].chunk);
+        cost[r] += step.micro_batches[i].cost;
+        ++micro[r];
+      }
+    }
+  }
+  double total = 0;
+  for (const double c : cost) total += c;
+  std::string text;
+  for (std::size_t r = 0; r < chunks.size(); ++r) {
+    std::sort(chunks[r].begin(), chunks[r].end());
+    chunks[r].erase(std::unique(chunks[r].begin(), chunks[r].end()), chunks[r].end());
+    text += fmt::format("rank {}: {} micro-batches over {} chunks, {:.0f} % of the work, about {:.0f} MiB{}\n",
+                        r, micro[r], chunks[r].size(), total > 0 ? 100 * cost[r] / total : 0,
+                        rank_bytes(chunks[r], manifest, memory,
+                                   static_cast<double>(job.runtime.chunk_cache_mib) * kMebibyte) /
+                            kMebibyte,
+                        micro[r] == 0 ? "  <- idle" : "");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string describe_dry_run(const TrainJob& job, const Manifest& manifest, int world_size) {
+  const auto task = make_task(job.task, manifest);
+  const Model model(job.model, ModelShape{manifest.feature_width, task->output_width(),
+                                          static_cast<std::uint64_t>(job.train.seed), at::kFloat});
+  const MemoryModel memory = memory_model(job, manifest, model, task->output_width());
+  const auto steps = make_plan(chunk_loads(manifest, *task, job.task.target), job.train.step,
+                               job.task.class_weights == "none",
+                               static_cast<std::uint64_t>(job.train.seed), 0);
+  std::string text = fmt::format(
+      "dataset: {} nodes, {} edges, {} chunks, halo {} ({} hops), replication {:.2f}\n"
+      "model: {} layers, {} parameters\n"
+      "plan: {} steps an epoch, {} epochs at most, step size {}\n",
+      manifest.nodes, manifest.edges, manifest.chunks.size(), manifest.halo_mode, manifest.halo_hops,
+      manifest.replication, model.num_layers(), static_cast<std::int64_t>(memory.parameters),
+      steps.size(), job.train.epochs, job.train.step.size);
+  text += describe_ranks(steps, manifest, memory, job, world_size);
+  std::size_t most = 0;
+  for (const Step& step : steps) most = std::max(most, step.micro_batches.size());
+  if (static_cast<std::size_t>(world_size) > most) {
+    text += fmt::format(
+        "{} ranks would be idle: a step has at most {} micro-batches; preprocess into more chunks or "
+        "start fewer ranks\n",
+        static_cast<std::size_t>(world_size) - most, most);
+  }
+  text.pop_back();
+  return text;
+}
+
+}  // namespace regatta

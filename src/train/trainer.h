@@ -1,0 +1,80 @@
+// Trainer: holds the parts of one training; its step reads like the picture in docs/architecture.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "nn/model.h"
+#include "reducer/gradient_reducer.h"
+#include "tasks/task.h"
+#include "train/batch_store.h"
+#include "train/evaluator.h"
+#include "train/metrics_log.h"
+#include "train/optimisers.h"
+#include "train/plan.h"
+#include "train/run_summary.h"
+#include "train/runtime.h"
+#include "train/training_state.h"
+
+namespace regatta {
+
+/// One training of one seed, collective over the ranks of `world`. Results do not depend on the number of ranks beyond
+/// rounding of floating-point sums.
+class Trainer {
+ public:
+  /// `folder` gets metrics.jsonl, summary.json and checkpoints/{best,last}. Throws Error as its parts do.
+  Trainer(const TrainJob& job, std::shared_ptr<const Dataset> dataset, std::string folder,
+          Communicator& world);
+  ~Trainer();
+
+  /// Trains to the end (or goes on from checkpoints/last with `resume`), writes the results and returns them.
+  RunSummary run(bool resume);
+
+  /// The step's loss over all ranks, with the summed gradients in the parameters; no optimiser step. The epoch's chunks must
+  /// have been announced.
+  double gradients_of_step(const Step& step, std::uint64_t epoch);
+  /// Tells the reader which chunks this rank will use, in order.
+  void announce_epoch(const std::vector<Step>& steps);
+  /// gradients_of_step, finite check, clipping and the optimiser; returns the loss.
+  double train_step(const Step& step, std::uint64_t epoch);
+  std::vector<Step> plan(std::uint64_t epoch) const;
+  Model& model() { return *model_; }
+
+ private:
+  void start(bool resume);
+  double backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch);
+  double global_weight(const Step& step, const std::vector<std::size_t>& mine, std::uint64_t epoch);
+  bool finite_everywhere(double loss);
+  void apply_gradients();
+  EpochReport train_epoch(std::int64_t epoch);
+  void validate(EpochReport& report);
+  void keep_best();
+  void save_checkpoints();
+  RunSummary finish();
+
+  TrainJob job_;
+  std::shared_ptr<const Dataset> dataset_;
+  std::string folder_;
+  Communicator& world_;
+  Runtime runtime_;
+  std::unique_ptr<Task> task_;
+  std::shared_ptr<Model> model_;
+  std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<BatchStore> store_;
+  std::unique_ptr<MetricsLog> log_;
+  std::vector<ChunkLoad> loads_;
+  bool uniform_weights_ = true;
+  bool has_validation_ = false;
+  TrainingState state_;
+  NamedTensors best_;
+  double last_grad_norm_ = 0;
+};
+
+/// What each chunk brings to the training, from the manifest alone.
+std::vector<ChunkLoad> chunk_loads(const Manifest& manifest, const Task& task, const std::string& target);
+
+}  // namespace regatta
