@@ -115,23 +115,29 @@ GraphChunk assemble(const Payloads& payloads, const ChunkLayout& layout) {
   return chunk;
 }
 
-void check_sums(const Hdf5Description& description,
-                const Payloads& payloads,
-                const ChunkReadRequest& request,
-                ChunkFaults& faults) {
-  bool arrays_good = true;
+bool check_array_sums(const Hdf5Description& description,
+                      const Payloads& payloads,
+                      ChunkFaults& faults) {
+  const int before = faults.count();
   for (const auto& [name, payload] : payloads.arrays) {
     const Hdf5Attribute* attribute = description.attribute(name, "crc32c");
     if (attribute == nullptr || attribute->integers.size() != 1)
       continue;  // reported with the layout
-    if (attribute->integers[0] == static_cast<std::int64_t>(payload.crc32c))
-      continue;
-    arrays_good = false;
-    faults.add(name,
-               "its bytes have CRC32C {}, expected {} as its attribute says",
-               crc32c_text(payload.crc32c),
-               crc32c_text(static_cast<std::uint32_t>(attribute->integers[0])));
+    const std::int64_t expected = attribute->integers[0];
+    if (expected != static_cast<std::int64_t>(payload.crc32c))
+      faults.add(name,
+                 "its bytes have CRC32C {}, expected {} as its attribute says",
+                 crc32c_text(payload.crc32c),
+                 crc32c_text(static_cast<std::uint32_t>(expected)));
   }
+  return faults.count() == before;
+}
+
+void check_sums(const Hdf5Description& description,
+                const Payloads& payloads,
+                const ChunkReadRequest& request,
+                ChunkFaults& faults) {
+  const bool arrays_good = check_array_sums(description, payloads, faults);
   if (request.manifest == nullptr || !arrays_good)
     return;
   const std::uint32_t expected =
@@ -224,8 +230,13 @@ SharedArray<std::int64_t> read_global_ids(const ChunkReadRequest& request) {
   ChunkFaults faults(request.path, nullptr);
   const auto open = open_chunk(request, faults);
   const PayloadRequest wanted{{open->layout.arrays.at(names::kGlobalId)}, false, false};
-  return array_of<std::int64_t>(
-      load_payloads(open->file, wanted, faults), open->layout, names::kGlobalId);
+  Payloads payloads = load_payloads(open->file, wanted, faults);
+  if (request.check_crc) {
+    Payload& payload = payloads.arrays.at(names::kGlobalId);
+    payload.crc32c = crc32c(payload.bytes.data(), payload.bytes.size());
+    check_array_sums(open->description, payloads, faults);
+  }
+  return array_of<std::int64_t>(payloads, open->layout, names::kGlobalId);
 }
 
 bool on_network_filesystem(const std::string& path) {

@@ -29,8 +29,8 @@ GraphChunk read_chunk_file(const ChunkReadRequest& request);
 GraphChunk verify_chunk_file(const ChunkReadRequest& request,
                              const std::function<void(const std::string& fault)>& report);
 
-/// /nodes/global_id alone, its structure checked but neither its CRC nor its order. Throws
-/// Error(kData).
+/// /nodes/global_id alone: its structure and CRC are checked, its order is not. Throws
+/// Error(kData). Error(kData).
 SharedArray<std::int64_t> read_global_ids(const ChunkReadRequest& request);
 
 /// True when `path` lies on a network file system (NFS, Lustre, GPFS, ...).

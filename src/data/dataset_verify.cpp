@@ -46,8 +46,7 @@ class Verifier {
     result.manifest = &manifest_;
     result.chunk = chunk;
     result.map = map_;
-    result.allow_non_finite =
-        true;  // a choice of who trains; the rest of the chunk is checked all the same
+    result.allow_non_finite = allow_non_finite_;
     return result;
   }
 
