@@ -36,16 +36,16 @@ train_begin=$SECONDS
 mpirun -n 2 --oversubscribe --bind-to none "$regatta" train "$config" --set runtime.device=cpu
 train_seconds=$((SECONDS - train_begin))
 show_step 'evaluate the best checkpoint'
-mpirun -n 2 --oversubscribe --bind-to none "$regatta" evaluate "$run/best" --dataset "$dataset"
+mpirun -n 2 --oversubscribe --bind-to none "$regatta" evaluate "$run" "$dataset"
 
 cat <<END
 
 Cora test accuracy $(test_accuracy), trained in $train_seconds s by 2 ranks; everything took $((SECONDS - regatta_start)) s.
-  model    $regatta_root/$run/best
+  model    $regatta_root/$run/checkpoints/best
   metrics  $regatta_root/$run/metrics.jsonl and summary.json
   chunks   $regatta_root/$dataset
 Try next:
   $regatta inspect $dataset
   mpirun -n 2 $regatta train configs/cora.yaml --seeds 10      (after $regatta preprocess configs/cora.yaml)
-  $regatta predict $run/best --dataset $dataset --output predictions.csv
+  $regatta predict $run $dataset --probabilities --output runs/predictions.csv
 END
