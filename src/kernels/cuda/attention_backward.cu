@@ -1,5 +1,5 @@
-// Backward pass: first what belongs to a row (Delta_i, dt_i), then one warp a node and head gathers over the
-// node's out-edges, so that nothing is added from two places.
+// Backward pass: first what belongs to a row (Delta_i, dt_i), then one warp a node and head gathers
+// over the node's out-edges, so that nothing is added from two places.
 #include "kernels/cuda/edge_device.cuh"
 
 namespace regatta::cuda {
@@ -22,8 +22,12 @@ struct EdgeGradient {
 };
 
 template <class T>
-__device__ EdgeGradient<T> edge_gradient(const DeviceAttention<T>& in, const DeviceGradients<T>& g,
-                                         std::int64_t e, std::int64_t i, std::int64_t j, std::int64_t h,
+__device__ EdgeGradient<T> edge_gradient(const DeviceAttention<T>& in,
+                                         const DeviceGradients<T>& g,
+                                         std::int64_t e,
+                                         std::int64_t i,
+                                         std::int64_t j,
+                                         std::int64_t h,
                                          int lane) {
   const T alpha = exp(logit(in, i, j, h, lane) - g.logsumexp[i * in.heads + h]);
   const T factor = edge_factor(in, e, h);
@@ -38,7 +42,8 @@ __device__ EdgeGradient<T> edge_gradient(const DeviceAttention<T>& in, const Dev
 }
 
 template <class T>
-__device__ T leaky_slope(const DeviceAttention<T>& in, std::int64_t i, std::int64_t j, std::int64_t h) {
+__device__ T
+leaky_slope(const DeviceAttention<T>& in, std::int64_t i, std::int64_t j, std::int64_t h) {
   return sum_of_logits(in, i, j, h) > 0 ? T(1) : in.slope;
 }
 
@@ -51,7 +56,8 @@ __global__ void delta_kernel(DeviceAttention<T> in, DeviceGradients<T> g) {
     // dt_i = (1 - slope) <g_i, C_i>: docs/numerics.md §1.
     const bool shortcut = in.gat && g.correction != nullptr;
     const T dt =
-        shortcut ? (1 - in.slope) * inner(grad, g.correction + item * in.width, in.width, warp.lane) : T(0);
+        shortcut ? (1 - in.slope) * inner(grad, g.correction + item * in.width, in.width, warp.lane)
+                 : T(0);
     if (warp.lane == 0) {
       g.delta[item] = delta;
       if (shortcut) {
@@ -86,8 +92,12 @@ struct NodeSums {
 
 /// Edges on which node j is the source: messages, and for dot its part in the logits.
 template <class T>
-__device__ void gather_out_edges(const DeviceAttention<T>& in, const DeviceGradients<T>& g, std::int64_t item,
-                                 std::int64_t tile, NodeSums<T>& sums, int lane) {
+__device__ void gather_out_edges(const DeviceAttention<T>& in,
+                                 const DeviceGradients<T>& g,
+                                 std::int64_t item,
+                                 std::int64_t tile,
+                                 NodeSums<T>& sums,
+                                 int lane) {
   const std::int64_t j = item / in.heads;
   const std::int64_t h = item % in.heads;
   for (std::int64_t k = in.out_ptr[j]; k < in.out_ptr[j + 1]; ++k) {
@@ -113,8 +123,12 @@ __device__ void gather_out_edges(const DeviceAttention<T>& in, const DeviceGradi
 
 /// dot: edges on which the node is the destination.
 template <class T>
-__device__ void gather_in_edges(const DeviceAttention<T>& in, const DeviceGradients<T>& g, std::int64_t item,
-                                std::int64_t tile, NodeSums<T>& sums, int lane) {
+__device__ void gather_in_edges(const DeviceAttention<T>& in,
+                                const DeviceGradients<T>& g,
+                                std::int64_t item,
+                                std::int64_t tile,
+                                NodeSums<T>& sums,
+                                int lane) {
   const std::int64_t i = item / in.heads;
   const std::int64_t h = item % in.heads;
   for (std::int64_t e = in.indptr[i]; e < in.indptr[i + 1]; ++e) {
@@ -155,16 +169,22 @@ __global__ void node_kernel(DeviceAttention<T> in, DeviceGradients<T> g) {
 }  // namespace
 
 template <class T>
-cudaError_t launch_backward(const DeviceAttention<T>& in, const DeviceGradients<T>& gradients,
+cudaError_t launch_backward(const DeviceAttention<T>& in,
+                            const DeviceGradients<T>& gradients,
                             cudaStream_t stream) {
   cudaError_t status = launch(delta_kernel<T>, in.rows * in.heads, stream, in, gradients);
   if (status == cudaSuccess && in.gat && gradients.correction == nullptr) {
     status = launch(destination_logit_kernel<T>, in.rows * in.heads, stream, in, gradients);
   }
-  return status == cudaSuccess ? launch(node_kernel<T>, in.nodes * in.heads, stream, in, gradients) : status;
+  return status == cudaSuccess ? launch(node_kernel<T>, in.nodes * in.heads, stream, in, gradients)
+                               : status;
 }
 
-template cudaError_t launch_backward(const DeviceAttention<float>&, const DeviceGradients<float>&, cudaStream_t);
-template cudaError_t launch_backward(const DeviceAttention<double>&, const DeviceGradients<double>&, cudaStream_t);
+template cudaError_t launch_backward(const DeviceAttention<float>&,
+                                     const DeviceGradients<float>&,
+                                     cudaStream_t);
+template cudaError_t launch_backward(const DeviceAttention<double>&,
+                                     const DeviceGradients<double>&,
+                                     cudaStream_t);
 
 }  // namespace regatta::cuda

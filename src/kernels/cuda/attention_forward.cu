@@ -35,8 +35,12 @@ struct ForwardTargets {
 
 /// Elements [tile, tile + kTile) of O_i and C_i.
 template <class T>
-__device__ void sum_messages(const DeviceAttention<T>& in, std::int64_t item, std::int64_t tile, T row_l,
-                             const ForwardTargets<T>& targets, int lane) {
+__device__ void sum_messages(const DeviceAttention<T>& in,
+                             std::int64_t item,
+                             std::int64_t tile,
+                             T row_l,
+                             const ForwardTargets<T>& targets,
+                             int lane) {
   const std::int64_t i = item / in.heads;
   const std::int64_t h = item % in.heads;
   T all[kPerLane] = {};
@@ -100,20 +104,36 @@ __global__ void weights_kernel(DeviceAttention<T> in, const T* logsumexp, T* wei
 }  // namespace
 
 template <class T>
-cudaError_t launch_forward(const DeviceAttention<T>& in, const ForwardOutputs& outputs, cudaStream_t stream) {
-  const ForwardTargets<T> targets = {static_cast<T*>(outputs.out), static_cast<T*>(outputs.logsumexp),
+cudaError_t launch_forward(const DeviceAttention<T>& in,
+                           const ForwardOutputs& outputs,
+                           cudaStream_t stream) {
+  const ForwardTargets<T> targets = {static_cast<T*>(outputs.out),
+                                     static_cast<T*>(outputs.logsumexp),
                                      static_cast<T*>(outputs.correction)};
   return launch(forward_kernel<T>, in.rows * in.heads, stream, in, targets);
 }
 
 template <class T>
-cudaError_t launch_weights(const DeviceAttention<T>& in, const T* logsumexp, T* weights, cudaStream_t stream) {
+cudaError_t launch_weights(const DeviceAttention<T>& in,
+                           const T* logsumexp,
+                           T* weights,
+                           cudaStream_t stream) {
   return launch(weights_kernel<T>, in.rows * in.heads, stream, in, logsumexp, weights);
 }
 
-template cudaError_t launch_forward(const DeviceAttention<float>&, const ForwardOutputs&, cudaStream_t);
-template cudaError_t launch_forward(const DeviceAttention<double>&, const ForwardOutputs&, cudaStream_t);
-template cudaError_t launch_weights(const DeviceAttention<float>&, const float*, float*, cudaStream_t);
-template cudaError_t launch_weights(const DeviceAttention<double>&, const double*, double*, cudaStream_t);
+template cudaError_t launch_forward(const DeviceAttention<float>&,
+                                    const ForwardOutputs&,
+                                    cudaStream_t);
+template cudaError_t launch_forward(const DeviceAttention<double>&,
+                                    const ForwardOutputs&,
+                                    cudaStream_t);
+template cudaError_t launch_weights(const DeviceAttention<float>&,
+                                    const float*,
+                                    float*,
+                                    cudaStream_t);
+template cudaError_t launch_weights(const DeviceAttention<double>&,
+                                    const double*,
+                                    double*,
+                                    cudaStream_t);
 
 }  // namespace regatta::cuda

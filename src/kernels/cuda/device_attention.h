@@ -1,7 +1,7 @@
 // What the CUDA kernels take: plain structs of device pointers, and the functions that launch them.
 //
-// Legend as in kernels/attention.h. Results are the same bits on every run: no atomics, each element is
-// written by one warp in a fixed order. Every launch returns CUDA's error of the launch.
+// Legend as in kernels/attention.h. Results are the same bits on every run: no atomics, each
+// element is written by one warp in a fixed order. Every launch returns CUDA's error of the launch.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -68,16 +68,24 @@ struct ForwardOutputs {
 };
 
 template <class T>
-cudaError_t launch_forward(const DeviceAttention<T>& in, const ForwardOutputs& outputs, cudaStream_t stream);
+cudaError_t launch_forward(const DeviceAttention<T>& in,
+                           const ForwardOutputs& outputs,
+                           cudaStream_t stream);
 template <class T>
-cudaError_t launch_weights(const DeviceAttention<T>& in, const T* logsumexp, T* weights, cudaStream_t stream);
+cudaError_t launch_weights(const DeviceAttention<T>& in,
+                           const T* logsumexp,
+                           T* weights,
+                           cudaStream_t stream);
 template <class T>
-cudaError_t launch_backward(const DeviceAttention<T>& in, const DeviceGradients<T>& gradients,
+cudaError_t launch_backward(const DeviceAttention<T>& in,
+                            const DeviceGradients<T>& gradients,
                             cudaStream_t stream);
 template <class T>
 cudaError_t launch_sparse(const DeviceSparse<T>& x, const T* weight, T* out, cudaStream_t stream);
 template <class T>
-cudaError_t launch_sparse_backward(const DeviceSparse<T>& x, const T* grad_out, T* grad_weight,
+cudaError_t launch_sparse_backward(const DeviceSparse<T>& x,
+                                   const T* grad_out,
+                                   T* grad_weight,
                                    cudaStream_t stream);
 
 }  // namespace regatta::cuda

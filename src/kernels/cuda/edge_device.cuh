@@ -1,9 +1,9 @@
 // What the kernels need of one edge, computed by a whole warp; and how a launch covers its items.
 #pragma once
 
-#include <Random123/philox.h>
-
 #include "kernels/cuda/device_attention.h"
+
+#include <Random123/philox.h>
 
 namespace regatta::cuda {
 
@@ -25,7 +25,9 @@ struct WarpItems {
 
 /// A launch of no block is an error to CUDA, so no item means no launch.
 template <class... Parameters, class... Arguments>
-cudaError_t launch(void (*kernel)(Parameters...), std::int64_t items, cudaStream_t stream,
+cudaError_t launch(void (*kernel)(Parameters...),
+                   std::int64_t items,
+                   cudaStream_t stream,
                    const Arguments&... arguments) {
   if (items == 0) {
     return cudaSuccess;
@@ -46,16 +48,20 @@ __device__ T warp_sum(T value) {
   return value;
 }
 
-/// 0 or the survivors' scale for element `element` of the thing with this id: the words of core/rng.
-__device__ inline double dropout_factor(const DeviceDropout& dropout, std::int64_t id, std::int64_t element) {
+/// 0 or the survivors' scale for element `element` of the thing with this id: the words of
+/// core/rng.
+__device__ inline double dropout_factor(const DeviceDropout& dropout,
+                                        std::int64_t id,
+                                        std::int64_t element) {
   if (dropout.threshold == 0) {
     return dropout.scale;
   }
   const auto counter = static_cast<std::uint64_t>(id);
   const auto group = static_cast<std::uint64_t>(element / 4);
-  const r123::Philox4x32::ctr_type c = {
-      {static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32),
-       static_cast<std::uint32_t>(group), static_cast<std::uint32_t>(group >> 32)}};
+  const r123::Philox4x32::ctr_type c = {{static_cast<std::uint32_t>(counter),
+                                         static_cast<std::uint32_t>(counter >> 32),
+                                         static_cast<std::uint32_t>(group),
+                                         static_cast<std::uint32_t>(group >> 32)}};
   const r123::Philox4x32::key_type k = {
       {static_cast<std::uint32_t>(dropout.key), static_cast<std::uint32_t>(dropout.key >> 32)}};
   const auto words = r123::Philox4x32{}(c, k);
@@ -69,13 +75,15 @@ __device__ std::int64_t at(const DeviceAttention<T>& in, std::int64_t node, std:
 
 /// gat: u = s_j + t_i before LeakyReLU.
 template <class T>
-__device__ T sum_of_logits(const DeviceAttention<T>& in, std::int64_t i, std::int64_t j, std::int64_t h) {
+__device__ T
+sum_of_logits(const DeviceAttention<T>& in, std::int64_t i, std::int64_t j, std::int64_t h) {
   return in.s[j * in.heads + h] + in.t[i * in.heads + h];
 }
 
 /// e_ij of head h; all lanes call, all get it.
 template <class T>
-__device__ T logit(const DeviceAttention<T>& in, std::int64_t i, std::int64_t j, std::int64_t h, int lane) {
+__device__ T
+logit(const DeviceAttention<T>& in, std::int64_t i, std::int64_t j, std::int64_t h, int lane) {
   if (in.gat) {
     const T u = sum_of_logits(in, i, j, h);
     return u > 0 ? u : u * in.slope;
@@ -100,7 +108,8 @@ __device__ T edge_factor(const DeviceAttention<T>& in, std::int64_t e, std::int6
 
 /// mu_jd
 template <class T>
-__device__ T message_factor(const DeviceAttention<T>& in, std::int64_t j, std::int64_t h, std::int64_t d) {
+__device__ T
+message_factor(const DeviceAttention<T>& in, std::int64_t j, std::int64_t h, std::int64_t d) {
   if (in.message_dropout.threshold == 0) {
     return static_cast<T>(in.message_dropout.scale);
   }

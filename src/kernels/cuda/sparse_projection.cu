@@ -5,11 +5,13 @@ namespace regatta::cuda {
 namespace {
 
 template <class T>
-__device__ T entry_value(const DeviceSparse<T>& x, float value, std::int64_t row, std::int64_t feature) {
+__device__ T
+entry_value(const DeviceSparse<T>& x, float value, std::int64_t row, std::int64_t feature) {
   if (x.dropout.threshold == 0) {
     return static_cast<T>(value) * static_cast<T>(x.dropout.scale);
   }
-  return static_cast<T>(value) * static_cast<T>(dropout_factor(x.dropout, x.global_id[row], feature));
+  return static_cast<T>(value) *
+         static_cast<T>(dropout_factor(x.dropout, x.global_id[row], feature));
 }
 
 template <class T>
@@ -53,14 +55,25 @@ cudaError_t launch_sparse(const DeviceSparse<T>& x, const T* weight, T* out, cud
 }
 
 template <class T>
-cudaError_t launch_sparse_backward(const DeviceSparse<T>& x, const T* grad_out, T* grad_weight,
+cudaError_t launch_sparse_backward(const DeviceSparse<T>& x,
+                                   const T* grad_out,
+                                   T* grad_weight,
                                    cudaStream_t stream) {
   return launch(project_backward_kernel<T>, x.features, stream, x, grad_out, grad_weight);
 }
 
 template cudaError_t launch_sparse(const DeviceSparse<float>&, const float*, float*, cudaStream_t);
-template cudaError_t launch_sparse(const DeviceSparse<double>&, const double*, double*, cudaStream_t);
-template cudaError_t launch_sparse_backward(const DeviceSparse<float>&, const float*, float*, cudaStream_t);
-template cudaError_t launch_sparse_backward(const DeviceSparse<double>&, const double*, double*, cudaStream_t);
+template cudaError_t launch_sparse(const DeviceSparse<double>&,
+                                   const double*,
+                                   double*,
+                                   cudaStream_t);
+template cudaError_t launch_sparse_backward(const DeviceSparse<float>&,
+                                            const float*,
+                                            float*,
+                                            cudaStream_t);
+template cudaError_t launch_sparse_backward(const DeviceSparse<double>&,
+                                            const double*,
+                                            double*,
+                                            cudaStream_t);
 
 }  // namespace regatta::cuda

@@ -1,0 +1,98 @@
+// Entry of libregatta_cuda.so: joins the CUDA kernels, NCCL and LibTorch's CUDA backend.
+#include "comm/nccl_communicator.h"
+#include "core/cuda_library.h"
+#include "core/error.h"
+#include "kernels/cuda/cuda_kernels.h"
+
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+
+namespace regatta {
+namespace {
+
+int device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();  // clears it: no driver is no fault here
+    return 0;
+  }
+  return count;
+}
+
+void check_device(int device) {
+  const int count = device_count();
+  if (device < 0 || device >= count) {
+    fail(ExitCode::kDevice,
+         "GPU {} was asked for, {} visible (numbered from 0). See nvidia-smi and "
+         "CUDA_VISIBLE_DEVICES.",
+         device,
+         count == 1 ? "1 is" : fmt::format("{} are", count));
+  }
+}
+
+std::string device_description(int device) {
+  check_device(device);
+  cudaDeviceProp properties = {};
+  const cudaError_t status = cudaGetDeviceProperties(&properties, device);
+  if (status != cudaSuccess) {
+    fail(ExitCode::kDevice,
+         "GPU {}: its properties cannot be read: {}",
+         device,
+         cudaGetErrorString(status));
+  }
+  return fmt::format("{}, {:.1f} GiB, compute capability {}.{}",
+                     properties.name,
+                     static_cast<double>(properties.totalGlobalMem) / (1 << 30),
+                     properties.major,
+                     properties.minor);
+}
+
+void select_device(int device) {
+  check_device(device);
+  try {
+    c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
+  } catch (const c10::Error& error) {
+    fail(ExitCode::kDevice, "GPU {} cannot be used: {}", device, error.what_without_backtrace());
+  }
+}
+
+cudaStream_t current_stream() {
+  return c10::cuda::getCurrentCUDAStream().stream();
+}
+
+const KernelTable* kernels() {
+  set_kernel_stream_source(current_stream);
+  return &cuda_kernels();
+}
+
+Communicator* nccl_communicator(Communicator& mpi, int device) {
+  return make_nccl_communicator(mpi, {device, current_stream}).release();
+}
+
+std::string versions() {
+  int runtime = 0;
+  const bool known = cudaRuntimeGetVersion(&runtime) == cudaSuccess;
+  return fmt::format(
+      "CUDA {}, NCCL {}",
+      known ? fmt::format("{}.{}", runtime / 1000, runtime % 1000 / 10) : std::string("unknown"),
+      nccl_version());
+}
+
+}  // namespace
+}  // namespace regatta
+
+extern "C" const regatta::CudaPlugin* regatta_cuda_plugin() {
+  static const regatta::CudaPlugin plugin = {regatta::device_count,
+                                             regatta::device_description,
+                                             regatta::select_device,
+                                             regatta::kernels,
+                                             regatta::nccl_communicator,
+                                             regatta::versions};
+  return &plugin;
+}
