@@ -12,6 +12,7 @@
 #include "kernels/cpu/row_ops-inl.h"
 #include "kernels/prepared_graph.h"
 
+#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -83,17 +84,40 @@ struct View {
   }
 };
 
-/// m_ij of `count` edges for the heads of a block, from the ids in `counters`.
+/// m_ij of `count` edges for the heads of a block, from the edge ids in `counters`.
 template <class T>
 HWY_INLINE void edge_factors(const DropoutPlan<T>& plan,
                              HeadBlock block,
                              std::size_t count,
-                             Counters& counters,
+                             const Counters& counters,
                              Planes<T>& factors) {
   for (std::size_t h = 0; h < block.count; h += 4) {
-    std::fill_n(counters.group, kChunk, (block.first + h) / 4);
-    factor_planes(plan, counters, count, factors.head(h));
+    const auto counter_at = [&](auto d, std::size_t k) HWY_ATTR {
+      return CounterVectors<decltype(d)>{
+          hn::Load(d, counters.id + k),
+          hn::Set(d, static_cast<std::uint64_t>((block.first + h) / 4))};
+    };
+    factor_planes(plan, count, counter_at, factors.head(h));
   }
+}
+
+/// Softmax state of a row, one value a head of the block.
+template <class T>
+struct SoftmaxState {
+  alignas(64) T maximum[kHeadBlock];
+  alignas(64) T sum[kHeadBlock];  ///< of exp(e - maximum)
+};
+
+/// L = maximum + log(sum) for `heads` heads.
+template <class T>
+HWY_INLINE void store_logsumexp(const SoftmaxState<T>& state, std::size_t heads, T* to) {
+  const hn::CappedTag<T, kHeadBlock> d;
+  alignas(64) T value[kHeadBlock];
+  for (std::size_t h = 0; h < heads; h += hn::Lanes(d))
+    hn::Store(hn::Add(hn::Load(d, state.maximum + h), hn::Log(d, hn::Load(d, state.sum + h))),
+              d,
+              value + h);
+  std::copy_n(value, heads, to);
 }
 
 /// Gathers rows of `table` for kRows consecutive entries of an index list.

@@ -13,8 +13,6 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/row_pieces.h"
 
-#include <hwy/contrib/math/math-inl.h>
-
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
@@ -45,7 +43,7 @@ class DotBackward {
         piece_rows_(static_cast<T*>(scratch.pieces)) {}
 
   void run_rows(RowRange rows) const {
-    DotPlanes<T> planes;
+    DotPlanes<T> planes{};
     for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end);
          ++i) {
       write_record(i);
@@ -55,7 +53,7 @@ class DotBackward {
   }
 
   void run_sources(RowRange sources, std::int64_t piece) const {
-    DotPlanes<T> planes;
+    DotPlanes<T> planes{};
     T* const scratch = piece_rows_ == nullptr ? nullptr
                                               : piece_rows_ + static_cast<std::size_t>(piece) *
                                                                   kScratchRows * view_.row;

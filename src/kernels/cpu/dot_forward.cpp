@@ -12,8 +12,6 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/row_pieces.h"
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include <cmath>
 #include <limits>
 
@@ -27,8 +25,7 @@ struct DotScratch {
   Planes<T> weight;
   Planes<T> factor;
   Counters counters;
-  T maximum[kHeadBlock];
-  T sum[kHeadBlock];
+  SoftmaxState<T> softmax;
 };
 
 template <class T>
@@ -41,7 +38,7 @@ class DotForward {
         logsumexp_(static_cast<T*>(args.logsumexp)) {}
 
   void run(RowRange rows) const {
-    DotScratch<T> scratch;
+    DotScratch<T> scratch{};
     for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end); ++i)
       for_head_blocks(view_.heads, [&](HeadBlock block) { row(i, block, scratch); });
   }
@@ -53,8 +50,8 @@ class DotForward {
     const Span span = view_.span(block);
     T* out = out_ + i * view_.row;
     std::fill(out + span.begin, out + span.end, T{0});
-    std::fill_n(scratch.maximum, block.count, -std::numeric_limits<T>::infinity());
-    std::fill_n(scratch.sum, block.count, T{0});
+    std::fill_n(scratch.softmax.maximum, block.count, -std::numeric_limits<T>::infinity());
+    std::fill_n(scratch.softmax.sum, block.count, T{0});
     // Rows of a chunk are read twice; a chunk that fits the first-level cache makes the second read
     // cheap.
     const std::size_t step = chunk_of_row(view_.row * sizeof(T));
@@ -64,13 +61,20 @@ class DotForward {
       weigh(block, edges, out, scratch);
       gather(block, edges, out, scratch);
     }
-    for (std::size_t h = 0; h < block.count; ++h) {
-      if (begin < end)
-        scale_row(T{1} / scratch.sum[h], view_.span(block.first + h), out);
-      if (logsumexp_ != nullptr)
-        logsumexp_[i * view_.heads + block.first + h] =
-            begin < end ? scratch.maximum[h] + std::log(scratch.sum[h]) : T{0};
+    finish(i, block, begin == end, scratch);
+  }
+
+  void finish(std::size_t i, HeadBlock block, bool empty, const DotScratch<T>& scratch) const {
+    T* logsumexp = logsumexp_ == nullptr ? nullptr : logsumexp_ + i * view_.heads + block.first;
+    if (empty) {
+      if (logsumexp != nullptr)
+        std::fill_n(logsumexp, block.count, T{0});
+      return;
     }
+    if (logsumexp != nullptr)
+      store_logsumexp(scratch.softmax, block.count, logsumexp);
+    for (std::size_t h = 0; h < block.count; ++h)
+      scale_row(T{1} / scratch.softmax.sum[h], view_.span(block.first + h), out_ + i * view_.row);
   }
 
   void find_logits(std::size_t i, HeadBlock block, Span edges, DotScratch<T>& scratch) const {
@@ -97,11 +101,11 @@ class DotForward {
       edge_factors(view_.attention_dropout, block, count, scratch.counters, scratch.factor);
     }
     for (std::size_t h = 0; h < block.count; ++h) {
-      const T before = scratch.maximum[h];
-      scratch.maximum[h] = chunk_maximum(scratch.logit.head(h), count, before);
-      if (scratch.sum[h] > 0 && scratch.maximum[h] > before) {
-        const T shrink = std::exp(before - scratch.maximum[h]);
-        scratch.sum[h] *= shrink;
+      const T before = scratch.softmax.maximum[h];
+      scratch.softmax.maximum[h] = chunk_maximum(scratch.logit.head(h), count, before);
+      if (scratch.softmax.sum[h] > 0 && scratch.softmax.maximum[h] > before) {
+        const T shrink = std::exp(before - scratch.softmax.maximum[h]);
+        scratch.softmax.sum[h] *= shrink;
         scale_row(shrink, view_.span(block.first + h), out);
       }
       weigh_head(h, count, scratch);
@@ -125,14 +129,14 @@ class DotForward {
     auto sum = hn::Zero(d);
     for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
       const auto shifted =
-          hn::Sub(hn::Load(d, scratch.logit.head(h) + k), hn::Set(d, scratch.maximum[h]));
+          hn::Sub(hn::Load(d, scratch.logit.head(h) + k), hn::Set(d, scratch.softmax.maximum[h]));
       auto w = hn::IfThenElseZero(hn::FirstN(d, count - k), hn::Exp(d, shifted));
       sum = hn::Add(sum, w);
       if (view_.attention_dropout.active)
         w = hn::Mul(w, hn::Load(d, scratch.factor.head(h) + k));
       hn::Store(w, d, scratch.weight.head(h) + k);
     }
-    scratch.sum[h] += hn::GetLane(hn::SumOfLanes(d, sum));
+    scratch.softmax.sum[h] += hn::GetLane(hn::SumOfLanes(d, sum));
   }
 
   void gather(HeadBlock block, Span edges, T* out, DotScratch<T>& scratch) const {

@@ -29,8 +29,8 @@ inline constexpr std::size_t kChunk = 64;
 
 /// Ids and groups of up to kChunk counters.
 struct Counters {
-  alignas(64) std::uint64_t id[kChunk] = {};
-  alignas(64) std::uint64_t group[kChunk] = {};
+  alignas(64) std::uint64_t id[kChunk];
+  alignas(64) std::uint64_t group[kChunk];
 };
 
 template <class T>
@@ -110,17 +110,17 @@ HWY_INLINE void store_factors(D d, hn::Vec<D> words, const DropoutPlan<T>& plan,
   }
 }
 
-/// planes[w * kChunk + k] = factor of word w of counter k, for k < count (and a few beyond, up to
-/// kChunk).
-template <class T>
+/// planes[w * kChunk + k] = factor of word w of counter k, for k < count rounded up to a vector.
+/// `counter_at(d, k)` gives the ids and groups of a vector of counters.
+template <class T, class CounterAt>
 HWY_INLINE void factor_planes(const DropoutPlan<T>& plan,
-                              const Counters& counters,
                               std::size_t count,
+                              const CounterAt& counter_at,
                               T* planes) {
   const hn::ScalableTag<std::uint64_t> d;
   for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
-    const auto words =
-        philox(d, plan.key, hn::Load(d, counters.id + k), hn::Load(d, counters.group + k));
+    const auto [id, group] = counter_at(d, k);
+    const auto words = philox(d, plan.key, id, group);
     store_factors(d, words.c0, plan, planes + k);
     store_factors(d, words.c1, plan, planes + kChunk + k);
     store_factors(d, words.c2, plan, planes + 2 * kChunk + k);
@@ -128,34 +128,39 @@ HWY_INLINE void factor_planes(const DropoutPlan<T>& plan,
   }
 }
 
-/// Message factors of one node, mu [width], and mu (.) z; either target may be null.
+template <class D>
+struct CounterVectors {
+  hn::Vec<D> id, group;
+};
+
+/// Message factors of one node, mu [width], and mu (.) z. The first target may be null.
 template <class T>
 HWY_INLINE void mask_row(const DropoutPlan<T>& plan,
                          std::int64_t global_id,
                          const T* z,
                          std::size_t width,
                          T* const* factor_and_masked) {
-  Counters counters;
   alignas(64) T planes[4 * kChunk];
   alignas(64) T factors[4 * kChunk];
   const hn::ScalableTag<T> d;
-  std::fill_n(counters.id, kChunk, static_cast<std::uint64_t>(global_id));
   for (std::size_t first = 0; first < width; first += 4 * kChunk) {
     const std::size_t count = std::min(4 * kChunk, width - first);
     const std::size_t groups = (count + 3) / 4;
-    for (std::size_t g = 0; g < groups; ++g) counters.group[g] = first / 4 + g;
-    factor_planes(plan, counters, groups, planes);
+    const auto counter_at = [&](auto du, std::size_t k) HWY_ATTR {
+      return CounterVectors<decltype(du)>{hn::Set(du, static_cast<std::uint64_t>(global_id)),
+                                          hn::Iota(du, static_cast<std::uint64_t>(first / 4 + k))};
+    };
+    factor_planes(plan, groups, counter_at, planes);
     for (std::size_t g = 0; g < groups; g += hn::Lanes(d))
-      hn::StoreInterleaved4(hn::LoadU(d, planes + g),
-                            hn::LoadU(d, planes + kChunk + g),
-                            hn::LoadU(d, planes + 2 * kChunk + g),
-                            hn::LoadU(d, planes + 3 * kChunk + g),
+      hn::StoreInterleaved4(hn::Load(d, planes + g),
+                            hn::Load(d, planes + kChunk + g),
+                            hn::Load(d, planes + 2 * kChunk + g),
+                            hn::Load(d, planes + 3 * kChunk + g),
                             d,
                             factors + 4 * g);
     if (factor_and_masked[0] != nullptr)
       std::copy_n(factors, count, factor_and_masked[0] + first);
-    for (std::size_t k = 0; k < count; ++k)
-      factor_and_masked[1][first + k] = factors[k] * z[first + k];
+    multiply_rows(factors, z + first, Span{0, count}, factor_and_masked[1] + first);
   }
 }
 

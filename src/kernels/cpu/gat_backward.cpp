@@ -15,8 +15,6 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/row_pieces.h"
 
-#include <hwy/contrib/math/math-inl.h>
-
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
@@ -59,7 +57,7 @@ class GatBackward {
         piece_rows_(static_cast<T*>(scratch.pieces)) {}
 
   void run_rows(RowRange rows) const {
-    BackwardPlanes<T> planes;
+    BackwardPlanes<T> planes{};
     for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end);
          ++i) {
       write_record(i);
@@ -69,7 +67,7 @@ class GatBackward {
   }
 
   void run_sources(RowRange sources, std::int64_t piece) const {
-    BackwardPlanes<T> planes;
+    BackwardPlanes<T> planes{};
     T* const scratch = piece_rows_ == nullptr ? nullptr
                                               : piece_rows_ + static_cast<std::size_t>(piece) *
                                                                   kScratchRows * view_.row;
@@ -86,7 +84,7 @@ class GatBackward {
       std::fill_n(grad, view_.row, T{0});
       for_head_blocks(view_.heads, [&](HeadBlock block) { source(j, block, value, planes); });
       if (scratch != nullptr)
-        for (std::size_t k = 0; k < view_.row; ++k) grad[k] *= scratch[k];
+        multiply_rows(scratch, grad, Span{0, view_.row}, grad);
     }
   }
 

@@ -15,9 +15,6 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/row_pieces.h"
 
-#include <hwy/contrib/math/math-inl.h>
-
-#include <cmath>
 #include <limits>
 
 HWY_BEFORE_NAMESPACE();
@@ -31,8 +28,7 @@ struct ForwardScratch {
   Planes<T> positive;  ///< the same where u > 0, else 0
   Planes<T> factor;    ///< m
   Counters counters;
-  T maximum[kHeadBlock];
-  T sum[kHeadBlock];
+  SoftmaxState<T> softmax;
   T positive_sum[kHeadBlock];
 };
 
@@ -47,7 +43,7 @@ class GatForward {
         correction_(static_cast<T*>(args.correction)) {}
 
   void run(RowRange rows) const {
-    ForwardScratch<T> scratch;
+    ForwardScratch<T> scratch{};
     for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end); ++i)
       for_head_blocks(view_.heads, [&](HeadBlock block) { row(i, block, scratch); });
   }
@@ -84,35 +80,34 @@ class GatForward {
 
   /// s_j into planes; the rest of the last vector gets -inf.
   void load_logits(HeadBlock block, Chunk chunk, ForwardScratch<T>& scratch) const {
+    const hn::ScalableTag<T> d;
+    const std::size_t last = (chunk.count - 1) / hn::Lanes(d) * hn::Lanes(d);
+    for (std::size_t h = 0; h < block.count; ++h)
+      hn::Store(hn::Set(d, -std::numeric_limits<T>::infinity()), d, scratch.logit.head(h) + last);
     const std::int32_t* src = view_.graph.in.src.data() + chunk.begin;
     for (std::size_t e = 0; e < chunk.count; ++e) {
       const T* s = view_.s + static_cast<std::size_t>(src[e]) * view_.heads + block.first;
       for (std::size_t h = 0; h < block.count; ++h) scratch.logit.value[h * kChunk + e] = s[h];
     }
-    const std::size_t padded = hwy::RoundUpTo(chunk.count, kRowLanes<T>);
-    for (std::size_t h = 0; h < block.count; ++h)
-      std::fill(scratch.logit.head(h) + chunk.count,
-                scratch.logit.head(h) + padded,
-                -std::numeric_limits<T>::infinity());
   }
 
   void find_maximum(std::size_t i, HeadBlock block, Chunk all, ForwardScratch<T>& scratch) const {
     const hn::ScalableTag<T> d;
-    std::fill_n(scratch.maximum, kHeadBlock, -std::numeric_limits<T>::infinity());
+    std::fill_n(scratch.softmax.maximum, kHeadBlock, -std::numeric_limits<T>::infinity());
     for (std::size_t e = 0; e < all.count; e += kChunk) {
       const Chunk chunk{all.begin + e, std::min(kChunk, all.count - e)};
       load_logits(block, chunk, scratch);
       for (std::size_t h = 0; h < block.count; ++h) {
-        auto largest = hn::Set(d, scratch.maximum[h]);
+        auto largest = hn::Set(d, scratch.softmax.maximum[h]);
         for (std::size_t k = 0; k < chunk.count; k += hn::Lanes(d))
           largest = hn::Max(largest, hn::Load(d, scratch.logit.head(h) + k));
-        scratch.maximum[h] = hn::GetLane(hn::MaxOfLanes(d, largest));
+        scratch.softmax.maximum[h] = hn::GetLane(hn::MaxOfLanes(d, largest));
       }
     }
     for (std::size_t h = 0; h < block.count; ++h) {
-      const T u = scratch.maximum[h] + view_.t[i * view_.heads + block.first + h];
-      scratch.maximum[h] = u > 0 ? u : u * view_.slope;
-      scratch.sum[h] = 0;
+      const T u = scratch.softmax.maximum[h] + view_.t[i * view_.heads + block.first + h];
+      scratch.softmax.maximum[h] = u > 0 ? u : u * view_.slope;
+      scratch.softmax.sum[h] = 0;
       scratch.positive_sum[h] = 0;
     }
   }
@@ -138,7 +133,7 @@ class GatForward {
       const auto u = hn::Add(hn::Load(d, scratch.logit.head(h) + k), hn::Set(d, t));
       const auto above = hn::Gt(u, hn::Zero(d));
       const auto e = hn::IfThenElse(above, u, hn::Mul(u, slope));
-      const auto shifted = hn::Sub(e, hn::Set(d, scratch.maximum[h]));
+      const auto shifted = hn::Sub(e, hn::Set(d, scratch.softmax.maximum[h]));
       auto w = hn::IfThenElseZero(hn::FirstN(d, count - k), hn::Exp(d, shifted));
       sum = hn::Add(sum, w);
       positive_sum = hn::Add(positive_sum, hn::IfThenElseZero(above, w));
@@ -147,7 +142,7 @@ class GatForward {
       hn::Store(w, d, scratch.weight.head(h) + k);
       hn::Store(hn::IfThenElseZero(above, w), d, scratch.positive.head(h) + k);
     }
-    scratch.sum[h] += hn::GetLane(hn::SumOfLanes(d, sum));
+    scratch.softmax.sum[h] += hn::GetLane(hn::SumOfLanes(d, sum));
     scratch.positive_sum[h] += hn::GetLane(hn::SumOfLanes(d, positive_sum));
   }
 
@@ -170,16 +165,15 @@ class GatForward {
     });
   }
 
-  /// Divides by the sums; C = O+ - A+ O.
+  /// L; divides by the sums; C = O+ - A+ O.
   void finish(std::size_t i, HeadBlock block, ForwardScratch<T>& scratch) const {
+    if (logsumexp_ != nullptr)
+      store_logsumexp(scratch.softmax, block.count, logsumexp_ + i * view_.heads + block.first);
     T* out = out_ + i * view_.row;
     for (std::size_t h = 0; h < block.count; ++h) {
       const Span span = view_.span(block.first + h);
-      const T inverse = T{1} / scratch.sum[h];
+      const T inverse = T{1} / scratch.softmax.sum[h];
       scale_row(inverse, span, out);
-      if (logsumexp_ != nullptr)
-        logsumexp_[i * view_.heads + block.first + h] =
-            scratch.maximum[h] + std::log(scratch.sum[h]);
       if (correction_ == nullptr)
         continue;
       T* correction = correction_ + i * view_.row;

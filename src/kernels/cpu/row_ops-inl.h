@@ -133,6 +133,19 @@ HWY_INLINE void scale_row(T factor, Span span, T* row) {
       scale_row<T, kLanes / 2>(factor, {k, span.end}, row);
 }
 
+/// to = a b, element by element; `to` may be one of them.
+template <class T, std::size_t kLanes = kRowLanes<T>>
+HWY_INLINE void multiply_rows(const T* a, const T* b, Span span, T* to) {
+  const RowTag<T, kLanes> d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t k = span.begin;
+  for (; k + lanes <= span.end; k += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, a + k), hn::LoadU(d, b + k)), d, to + k);
+  if constexpr (kLanes > 1)
+    if (k < span.end)
+      multiply_rows<T, kLanes / 2>(a, b, {k, span.end}, to);
+}
+
 /// Calls body.template operator()<kRows>(e) for e = 0, 4, 8, ... and the remainder of 1 to 3.
 template <class Body>
 HWY_INLINE void by_four(std::size_t count, const Body& body) {

@@ -42,7 +42,7 @@ class SparseProduct {
         dropout_(args.input_dropout) {}
 
   void run_rows(RowRange rows) const {
-    Scratch scratch;
+    Scratch scratch{};
     for (auto r = static_cast<std::size_t>(rows.begin); r < static_cast<std::size_t>(rows.end);
          ++r) {
       const auto begin = static_cast<std::size_t>(x_.row_ptr[r]);
@@ -56,7 +56,7 @@ class SparseProduct {
   }
 
   void run_columns(RowRange columns) const {
-    Scratch scratch;
+    Scratch scratch{};
     for (auto c = static_cast<std::size_t>(columns.begin);
          c < static_cast<std::size_t>(columns.end);
          ++c) {
@@ -120,7 +120,11 @@ class SparseProduct {
       scratch.counters.group[k] = at.column / 4;
       scratch.word[k] = static_cast<std::uint8_t>(at.column % 4);
     }
-    factor_planes(dropout_, scratch.counters, count, scratch.factor);
+    const auto counter_at = [&](auto d, std::size_t k) HWY_ATTR {
+      return CounterVectors<decltype(d)>{hn::Load(d, scratch.counters.id + k),
+                                         hn::Load(d, scratch.counters.group + k)};
+    };
+    factor_planes(dropout_, count, counter_at, scratch.factor);
     for (std::size_t k = 0; k < count; ++k)
       scratch.value[k] *= scratch.factor[scratch.word[k] * kChunk + k];
   }
