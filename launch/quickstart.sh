@@ -46,6 +46,6 @@ Cora test accuracy $(test_accuracy), trained in $train_seconds s by 2 ranks; eve
   chunks   $regatta_root/$dataset
 Try next:
   $regatta inspect $dataset
-  mpirun -n 2 $regatta train configs/cora.yaml --seeds 10      (after $regatta preprocess configs/cora.yaml)
+  $regatta preprocess configs/cora.yaml && $regatta train configs/cora.yaml --seeds 10     (about 83 % on average)
   $regatta predict $run $dataset --probabilities --output runs/predictions.csv
 END
