@@ -1,0 +1,252 @@
+// Bad raw files: each is refused with the documented exit code and the place, and leaves nothing
+// behind.
+#include "preprocess/pipeline.h"
+#include "preprocess/test_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace regatta {
+namespace {
+
+using testing::expect_error;
+using testing::TestFolder;
+
+struct BadInput {
+  const char* name;
+  std::string edges = "src,dst\n0,1\n1,2\n";
+  std::string nodes = "id,y,f\n0,a,1\n1,b,2\n2,a,3\n";
+  std::string splits = "node,split\n0,train\n1,test\n";
+  std::function<void(PreprocessOptions&)> change = {};
+  ExitCode code = ExitCode::kData;
+  std::string expected = {};
+};
+
+PreprocessOptions options_of(const TestFolder& folder, const BadInput& input) {
+  PreprocessOptions options;
+  options.edges.path = folder.write("edges.csv", input.edges);
+  options.nodes.path = folder.write("nodes.csv", input.nodes);
+  options.nodes.label = "y";
+  options.splits.path = folder.write("split.csv", input.splits);
+  options.ids = "integer";
+  if (input.change)
+    input.change(options);
+  return options;
+}
+
+void as_svmlight(PreprocessOptions& options) {
+  options.nodes.format = "svmlight";
+  options.nodes.label = "";
+}
+
+const BadInput kBadInputs[] = {
+    {.name = "edge with one column",
+     .edges = "src,dst\n0,1\n1\n",
+     .expected = "edges.csv:3: the row has 1 column(s), expected 2"},
+    {.name = "edge with three columns",
+     .edges = "0,1\n1,2,5\n",
+     .expected = "edges.csv:2: the row has 3 column(s)"},
+    {.name = "edge id is a word",
+     .edges = "src,dst\n0,1\nzero,1\n",
+     .expected = "edges.csv:3: the source id 'zero' is not a 64-bit integer"},
+    {.name = "edge id is beyond 64 bits",
+     .edges = "src,dst\n0,99999999999999999999\n",
+     .expected = "edges.csv:2: the destination id"},
+    {.name = "edge id is a fraction",
+     .edges = "src,dst\n0,1.5\n",
+     .expected = "edges.csv:2: the destination id '1.5'"},
+    {.name = "edge id is empty",
+     .edges = "src,dst\n,1\n",
+     .expected = "edges.csv:2: the source id is empty"},
+    {.name = "edge to an unknown node",
+     .edges = "src,dst\n0,1\n0,77\n",
+     .expected = "edges.csv:3: the edge names node 77, which does not exist"},
+    {.name = "edge with an open quote",
+     .edges = "src,dst\n\"0,1\n",
+     .expected = "edges.csv:2: a quote is opened and not closed"},
+    {.name = "edges are not UTF-8",
+     .edges = "src,dst\n0,\xff\xfe\n",
+     .expected = "edges.csv:2: the row is not UTF-8"},
+    {.name = "edges are binary",
+     .edges = std::string("0,1\n\0\0,1\n", 10),
+     .expected = "edges.csv:2: the row holds a NUL byte"},
+    {.name = "one column only",
+     .edges = "0\n1\n",
+     .expected = "edges.destination is column 2, but the first row has 1"},
+    {.name = "duplicate edge under error",
+     .edges = "src,dst\n0,1\n1,0\n",
+     .change = [](auto& o) { o.clean.duplicates = "error"; },
+     .expected = "edges.csv:3: the edge was already given in line 2"},
+    {.name = "unknown column name",
+     .change = [](auto& o) { o.edges.source = "scr"; },
+     .expected = "did you mean 'src'?"},
+    {.name = "column number 0",
+     .change = [](auto& o) { o.edges.source = "0"; },
+     .expected = "edges.source is column 0"},
+    {.name = "feature is a word",
+     .nodes = "id,y,f\n0,a,1\n1,b,tall\n2,a,1\n",
+     .expected = "nodes.csv:3: column 'f' holds 'tall', expected a number"},
+    {.name = "feature is infinite",
+     .nodes = "id,y,f\n0,a,1\n1,b,inf\n2,a,1\n",
+     .expected = "nodes.csv:3: column 'f' holds 'inf', expected a finite"},
+    {.name = "feature is beyond float32",
+     .nodes = "id,y,f\n0,a,1e39\n1,b,1\n2,a,1\n",
+     .expected = "nodes.csv:2: column 'f' holds '1e39'"},
+    {.name = "feature is missing",
+     .nodes = "id,y,f\n0,a,1\n1,b,\n2,a,1\n",
+     .expected = "nodes.csv:3: feature 'f' has no value"},
+    {.name = "feature is nan",
+     .nodes = "id,y,f\n0,a,NaN\n1,b,1\n2,a,1\n",
+     .expected = "nodes.csv:2: feature 'f' has no value"},
+    {.name = "node given twice",
+     .nodes = "id,y,f\n0,a,1\n1,b,2\n0,a,3\n2,a,1\n",
+     .expected = "nodes.csv:4: node id 0 was already given in line 2"},
+    {.name = "node id is a word",
+     .nodes = "id,y,f\nx,a,1\n",
+     .expected = "nodes.csv:2: the node id 'x'"},
+    {.name = "no node at all", .nodes = "id,y,f\n", .expected = "name no node at all"},
+    {.name = "empty node file", .nodes = "", .expected = "nodes.label is 'y', but the columns are"},
+    {.name = "label of no column",
+     .change = [](auto& o) { o.nodes.label = "z"; },
+     .expected = "nodes.csv: nodes.label is 'z', but the columns are id, y, f"},
+    {.name = "split name",
+     .splits = "node,split\n0,train\n1,tset\n",
+     .expected = "split.csv:3: split 'tset' is unknown"},
+    {.name = "split of an unknown node",
+     .splits = "node,split\n9,train\n",
+     .expected = "split.csv:2: the split is for node 9"},
+    {.name = "node in two splits",
+     .splits = "node,split\n0,train\n1,val\n0,test\n",
+     .expected = "split.csv:4: node 0 was already put into a split in line 2"},
+    {.name = "split node without a label",
+     .nodes = "id,y,f\n0,,1\n1,b,2\n2,a,3\n",
+     .expected = "split.csv:2: node 0 is put into a split, but its label is unknown"},
+    {.name = "svmlight pair",
+     .nodes = "1 1:2\n1 2\n",
+     .change = as_svmlight,
+     .expected = "nodes.csv:2: '2' is not index:value"},
+    {.name = "svmlight value",
+     .nodes = "1 1:2\n1 2:x\n",
+     .change = as_svmlight,
+     .expected = "nodes.csv:2: '2:x' is not index:value with two numbers"},
+    {.name = "svmlight index 0",
+     .nodes = "1 0:2\n",
+     .change = as_svmlight,
+     .expected = "set nodes.first_index: 0"},
+    {.name = "svmlight order",
+     .nodes = "1 3:2 2:1\n",
+     .change = as_svmlight,
+     .expected = "nodes.csv:1: feature index 2 follows 3"},
+    {.name = "svmlight index twice",
+     .nodes = "1 3:2 3:1\n",
+     .change = as_svmlight,
+     .expected = "nodes.csv:1: feature index 3 follows 3"},
+    {.name = "svmlight index too large",
+     .nodes = "1 8:2\n",
+     .change =
+         [](auto& o) {
+           as_svmlight(o);
+           o.nodes.num_features = 5;
+         },
+     .expected = "nodes.csv:1: feature index 8 is outside [1, 5]"},
+    {.name = "svmlight several labels",
+     .nodes = "1,2 3:2\n",
+     .change = as_svmlight,
+     .expected = "nodes.csv:1: '1,2' are several labels"},
+    {.name = "truncated gzip",
+     .edges = std::string("\x1f\x8b\x08\0\0\0\0\0", 8),
+     .expected = "edges.csv: the gzip stream ends in its middle"},
+    {.name = "no such file",
+     .change = [](auto& o) { o.edges.path += ".gone"; },
+     .expected = "edges.csv.gone: cannot be opened"},
+    {.name = "random splits without labels",
+     .change =
+         [](auto& o) {
+           o.nodes.label = "";
+           o.nodes.features = {"f"};
+           o.splits.method = "random";
+         },
+     .code = ExitCode::kUsage,
+     .expected = "no node has a label"},
+    {.name = "splits larger than the data",
+     .change =
+         [](auto& o) {
+           o.splits.method = "random";
+           o.splits.train = 0.9;
+         },
+     .code = ExitCode::kUsage,
+     .expected = "add up to 1.3"},
+    {.name = "given splits without a path",
+     .change =
+         [](auto& o) {
+           o.splits.method = "given";
+           o.splits.path = "";
+         },
+     .code = ExitCode::kUsage,
+     .expected = "splits.path is empty"},
+    {.name = "num_nodes with text ids",
+     .change =
+         [](auto& o) {
+           o.nodes.path = o.splits.path = "";
+           o.ids = "text";
+           o.num_nodes = 9;
+         },
+     .code = ExitCode::kUsage,
+     .expected = "num_nodes is 9, but node ids are text"},
+    {.name = "fit_from is no dataset",
+     .change = [](auto& o) { o.features.fit_from = o.edges.path + ".d"; },
+     .expected = "edges.csv.d"},
+};
+
+TEST(BadInput, NamesThePlaceAndWritesNothing) {
+  const auto world = make_self_communicator();
+  for (const BadInput& input : kBadInputs) {
+    SCOPED_TRACE(input.name);
+    const TestFolder folder;
+    expect_error(input.code, input.expected, [&] {
+      preprocess_dataset(options_of(folder, input), folder.at("dataset"), *world);
+    });
+    EXPECT_FALSE(std::filesystem::exists(folder.at("dataset")));
+  }
+}
+
+TEST(BadInput, UnchangedInputIsGood) {
+  const TestFolder folder;
+  EXPECT_EQ(build_chunks(options_of(folder, {.name = "good"})).manifest.nodes, 3);
+}
+
+// Skipping leaves the good rows; reporting also lists the bad ones with their places.
+TEST(BadInput, SkippedAndReported) {
+  const TestFolder folder;
+  const auto world = make_self_communicator();
+  const BadInput input{.name = "",
+                       .edges = "src,dst\n0,1\n1\n1,2\n0,77\nx,2\n",
+                       .nodes = "id,y,f\n0,a,1\n1,b,2\n2,a,3\n2,b,4\n3,b,tall\n",
+                       .splits = "node,split\n0,train\n1,tset\n3,test\n"};
+  PreprocessOptions options = options_of(folder, input);
+  options.clean.bad_rows = "skip";
+  expect_error(
+      ExitCode::kData, "edges.csv:5: the edge names node 77", [&] { build_chunks(options); });
+  options.clean.unknown_nodes = "skip";
+  EXPECT_EQ(build_chunks(options).manifest.edges, 4 + 3);
+  EXPECT_EQ(build_chunks(options).manifest.nodes, 3);
+  preprocess_dataset(options, folder.at("skipped"), *world);
+  EXPECT_FALSE(std::filesystem::exists(folder.at("skipped/bad_rows.csv")));
+  options.clean.bad_rows = options.clean.unknown_nodes = "report";
+  preprocess_dataset(options, folder.at("reported"), *world);
+  const std::string listed = testing::bytes_of(folder.at("reported/bad_rows.csv"));
+  for (const char* place : {"edges.csv:3",
+                            "edges.csv:5",
+                            "edges.csv:6",
+                            "nodes.csv:5",
+                            "nodes.csv:6",
+                            "split.csv:3",
+                            "split.csv:4"}) {
+    EXPECT_NE(listed.find(place), std::string::npos) << place << " in\n" << listed;
+  }
+  EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), 8);
+}
+
+}  // namespace
+}  // namespace regatta
