@@ -10,7 +10,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::size_t kLongestQuoted = std::size_t{1} << 20;
+constexpr std::size_t kLongestQuoted = std::size_t{1} << 16;
 
 bool is_number(std::string_view text) {
   double value = 0;
@@ -132,6 +132,24 @@ std::size_t DelimitedTable::column(const std::string& which,
   return index;
 }
 
+// Whether a quoted field is open after `text`, given whether one was before it.
+bool DelimitedTable::open_quote(std::string_view text, bool open) const {
+  bool field_starts = !open;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (open) {
+      if (text[i] != '"')
+        continue;
+      const bool doubled = i + 1 < text.size() && text[i + 1] == '"';
+      open = doubled;
+      i += doubled ? 1 : 0;
+    } else {
+      open = field_starts && text[i] == '"';
+      field_starts = text[i] == delimiter_;
+    }
+  }
+  return open;
+}
+
 // One row as text: a line, or several where a quoted field holds line breaks.
 bool DelimitedTable::read_record(std::string_view& text) {
   if (!lines_.next(text))
@@ -139,12 +157,14 @@ bool DelimitedTable::read_record(std::string_view& text) {
   row_line_ = lines_.number();
   if (delimiter_ == ' ' || std::memchr(text.data(), '"', text.size()) == nullptr)
     return true;
-  auto quotes = std::count(text.begin(), text.end(), '"');
-  while (quotes % 2 == 1 && text.size() < kLongestQuoted) {
+  bool open = open_quote(text, false);
+  while (open) {
     const std::size_t old_size = text.size();
-    if (!lines_.join_following(text))
-      break;
-    quotes += std::count(text.begin() + static_cast<std::ptrdiff_t>(old_size), text.end(), '"');
+    if (old_size > kLongestQuoted || !lines_.join_following(text)) {
+      lines_.separate(text);  // a quote that never closes spoils its own line only
+      return true;
+    }
+    open = open_quote(text.substr(old_size), true);
   }
   return true;
 }

@@ -16,10 +16,10 @@
 namespace regatta {
 
 struct TableFormat {
-  std::string path;
+  std::string path = {};
   std::string format = "auto";  ///< auto | csv | tsv | space
   std::string header = "auto";  ///< auto | yes | no
-  std::string comment;          ///< "" = no comment lines
+  std::string comment = {};     ///< "" = no comment lines
 };
 
 /// Rows in order. A field may be quoted by '"' as in RFC 4180 (csv and tsv). A row that has not as
@@ -52,6 +52,7 @@ class DelimitedTable {
     std::int64_t line;
   };
   void look_ahead(const TableFormat& format, bool named_columns);
+  bool open_quote(std::string_view text, bool open) const;
   bool read_record(std::string_view& text);
   bool next_record(std::string_view& text);
   const char* split(std::string_view record);

@@ -70,6 +70,8 @@ bool LineReader::next(std::string_view& line) {
     if (!find_line_end())
       return false;
     number_ = ++last_number_;
+    first_end_ = line_end_ - begin_;
+    first_next_ = next_ - begin_;
     line = record();
     if (line.empty() || (!comment_.empty() && line.starts_with(comment_)))
       continue;
@@ -83,6 +85,13 @@ bool LineReader::join_following(std::string_view& line) {
   ++last_number_;
   line = record();
   return true;
+}
+
+void LineReader::separate(std::string_view& line) {
+  line_end_ = begin_ + first_end_;
+  next_ = begin_ + first_next_;
+  last_number_ = number_;
+  line = record();
 }
 
 namespace {

@@ -21,6 +21,8 @@ class LineReader {
   /// Joins the line after `line` (the latest of next()) to it, for quoted fields with line breaks.
   /// False at the end.
   bool join_following(std::string_view& line);
+  /// Takes all joins back: `line` is the first line again, and next() goes on behind it.
+  void separate(std::string_view& line);
 
   std::int64_t number() const { return number_; }  ///< of the latest line, 1-based
   const std::string& path() const { return stream_.path(); }
@@ -32,10 +34,11 @@ class LineReader {
   ByteStream stream_;
   std::string comment_;
   std::string buffer_;
-  std::size_t begin_ = 0;     ///< of the latest record
-  std::size_t next_ = 0;      ///< behind its line end
-  std::size_t end_ = 0;       ///< of the bytes in the buffer
-  std::size_t line_end_ = 0;  ///< where the latest record stops
+  std::size_t begin_ = 0;                       ///< of the latest record
+  std::size_t next_ = 0;                        ///< behind its line end
+  std::size_t end_ = 0;                         ///< of the bytes in the buffer
+  std::size_t line_end_ = 0;                    ///< where the latest record stops
+  std::size_t first_end_ = 0, first_next_ = 0;  ///< of the first line, counted from begin_
   bool at_end_ = false;
   std::int64_t number_ = 0, last_number_ = 0;
 };
