@@ -13,6 +13,7 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kShownValue = 60;
+constexpr int kMaxDepth = 64;  // printing a value recurses
 
 using Json = nlohmann::ordered_json;
 
@@ -142,7 +143,12 @@ std::vector<std::int64_t> JsonReader::counts() const {
 
 Json parse_json(const std::string& text, const std::string& where) {
   std::vector<std::set<std::string>> open;
-  const auto refuse_repeats = [&](int, Json::parse_event_t event, Json& value) {
+  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (depth > kMaxDepth)
+      fail(ExitCode::kData,
+           "{}: nested deeper than {} levels; restore the file or preprocess again",
+           where,
+           kMaxDepth);
     if (event == Json::parse_event_t::object_start)
       open.emplace_back();
     if (event == Json::parse_event_t::object_end)
@@ -155,7 +161,7 @@ Json parse_json(const std::string& text, const std::string& where) {
     return true;
   };
   try {
-    return Json::parse(text, refuse_repeats);
+    return Json::parse(text, check);
   } catch (const nlohmann::json::exception& error) {
     fail(ExitCode::kData,
          "{}: not valid JSON: {}; restore the file or preprocess again",
