@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <new>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -104,6 +105,17 @@ std::vector<Piece> pieces_of(const std::vector<Stretch>& stretches) {
     for (std::uint64_t begin = 0; begin < stretches[s].bytes; begin += kPieceBytes)
       pieces.push_back({s, begin, std::min(kPieceBytes, stretches[s].bytes - begin)});
   return pieces;
+}
+
+/// Large arrays get huge pages where the system offers them: a third of the time to fill fresh
+/// memory went into page faults without.
+std::shared_ptr<std::byte> allocate(std::uint64_t bytes) {
+  constexpr std::uint64_t kHugePage = std::uint64_t{2} << 20;
+  const auto alignment = static_cast<std::align_val_t>(bytes >= 2 * kHugePage ? kHugePage : 64);
+  auto* memory = static_cast<std::byte*>(::operator new(bytes, alignment));
+  if (bytes >= 2 * kHugePage)
+    ::madvise(memory, bytes, MADV_HUGEPAGE);
+  return {memory, [alignment](std::byte* used) { ::operator delete(used, alignment); }};
 }
 
 /// Has the kernel map all pages of a stretch at once instead of one fault after the other.
@@ -245,8 +257,7 @@ Payloads load_payloads(const std::shared_ptr<const ChunkFile>& file,
       payload.bytes = {file->mapped() + part.offset, part.bytes};
       continue;
     }
-    // Plain new: aligned for every element type.
-    const std::shared_ptr<std::byte[]> memory(new std::byte[part.bytes]);
+    const std::shared_ptr<std::byte> memory = allocate(part.bytes);
     part.target = memory.get();
     payload.owner = memory;
     payload.bytes = {memory.get(), part.bytes};

@@ -222,7 +222,17 @@ class LayoutCheck {
     if (dense)
       return check_dense();
     layout_.feature_kind = FeatureKind::kSparse;
-    layout_.feature_width = manifest == nullptr ? names::kMaxNodes : manifest->feature_width;
+    const Hdf5Attribute* columns = description_.attribute(names::kXIndex, "columns");
+    if (columns == nullptr || columns->integers.size() != 1) {
+      faults_.add(names::kXIndex, "attribute 'columns' is missing or not one integer");
+    } else {
+      layout_.feature_width = columns->integers[0];
+      if (layout_.feature_width < 0 ||
+          (manifest != nullptr && layout_.feature_width != manifest->feature_width))
+        faults_.add(names::kXIndex,
+                    "attribute 'columns' is {}, expected features.width of the manifest",
+                    layout_.feature_width);
+    }
     const Hdf5Dataset& index = description_.datasets.contains(names::kXIndex)
                                    ? description_.datasets.at(names::kXIndex)
                                    : Hdf5Dataset{};

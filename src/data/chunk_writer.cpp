@@ -86,6 +86,7 @@ void write_nodes(Hdf5Writer& file, const GraphChunk& chunk) {
   }
   write_vector(file, names::kXIndptr, features.x_indptr);
   write_vector(file, names::kXIndex, features.x_index);
+  file.attribute(names::kXIndex, "columns", features.width);
   file.array(
       names::kXValue, ElementType::kFloat32, {features.x_value.size()}, features.x_value.data());
 }

@@ -29,6 +29,7 @@ class Chunk:
 
     def __init__(self, path):
         self.path, self.attrs, self.groups, self.arrays = path, {}, {}, {}
+        self.array_attrs = {}
         self.crc, self.without_crc, self.special, self.libver = {}, set(), {}, "v110"
         self.manifest_edit = None
         with h5py.File(path, "r") as f:
@@ -38,6 +39,7 @@ class Chunk:
     def _load(self, name, item):
         if isinstance(item, h5py.Dataset):
             self.arrays[name] = item[()]
+            self.array_attrs[name] = {key: value for key, value in item.attrs.items() if key != "crc32c"}
         else:
             self.groups[name] = dict(item.attrs)
 
@@ -51,6 +53,8 @@ class Chunk:
                     d = self.special[name](f, name, a)
                 else:
                     d = f.create_dataset(name, data=a)
+                if d is not None:
+                    d.attrs.update(self.array_attrs.get(name, {}))
                 if d is not None and name not in self.without_crc:
                     d.attrs["crc32c"] = np.uint32(self.crc.get(name, crc32c(np.ascontiguousarray(a).tobytes())))
 
@@ -418,6 +422,14 @@ def column_twice_in_a_row(chunk):
     row = np.argmax(np.diff(chunk.arrays["nodes/x_indptr"]) >= 2)
     begin = chunk.arrays["nodes/x_indptr"][row]
     chunk.arrays["nodes/x_index"][begin + 1] = chunk.arrays["nodes/x_index"][begin]
+
+@case("/nodes/x_index", "'columns' is missing", base="sparse")
+def sparse_features_without_a_width(chunk):
+    del chunk.array_attrs["nodes/x_index"]["columns"]
+
+@case("/nodes/x_index", "'columns' is 6", base="sparse")
+def wider_than_the_manifest(chunk):
+    chunk.array_attrs["nodes/x_index"]["columns"] = 6
 
 @case("/nodes/x_indptr", "never fall", base="sparse")
 def falling_feature_rows(chunk):
