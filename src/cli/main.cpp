@@ -26,8 +26,7 @@ constexpr const char* kDescription =
     "Start: 'regatta preprocess CONFIG', then 'mpirun -n 2 regatta train CONFIG'.";
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 internal error, 2 command line or configuration, 3 bad data,\n"
-    "4 device or environment, 5 storage, 6 non-finite training, 75 communication (retry),\n"
-    "85 stopped on request with a checkpoint.";
+    "4 device or environment, 5 storage, 6 non-finite training, 75 communication (retry).";
 
 void add_commands(CLI::App& app, CommandContext& context) {
   regatta::add_preprocess_command(app, context);

@@ -195,11 +195,17 @@ OptionGroup& OptionGroup::set_presence(const std::string& name, Presence presenc
   detail::check_failed("option is declared", __FILE__, __LINE__, name);
 }
 
+OptionGroup& OptionGroup::word_for_defaults(std::string word) {
+  word_for_defaults_ = std::move(word);
+  return *this;
+}
+
 OptionGroup& OptionGroup::add_section(std::string name, OptionGroup child, std::string help) {
   auto entry = std::make_shared<Entry>();
   entry->name = std::move(name);
   entry->help = std::move(help);
-  entry->type = "section";
+  const std::string& word = child.word_for_defaults_;
+  entry->type = word.empty() ? "section" : fmt::format("'{}' or a section", word);
   entry->section = std::move(child);
   return add_entry(std::move(entry));
 }

@@ -88,6 +88,9 @@ class OptionGroup {
   /// Marks the option declared last as required: its absence is an error.
   OptionGroup& required();
 
+  /// Lets the plain word `word` stand for this whole section at its defaults: `step: full`.
+  OptionGroup& word_for_defaults(std::string word);
+
   /// Marks the section or option `name` of this group, whatever its declaration says.
   OptionGroup& set_presence(const std::string& name, Presence presence);
 
@@ -161,6 +164,7 @@ class OptionGroup {
                             ConfigFaults& faults);
 
   std::vector<std::shared_ptr<Entry>> entries_;
+  std::string word_for_defaults_;
 };
 
 /// The candidate closest to `word` by edit distance, or "" when none is near; for "did you mean".

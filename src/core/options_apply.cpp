@@ -74,8 +74,12 @@ void OptionGroup::apply(const ConfigNode& root) {
 }
 
 void OptionGroup::apply_map(const ConfigNode& node, const std::string& path, ConfigFaults& faults) {
-  if (node.kind != ConfigNode::Kind::kMap && node.kind != ConfigNode::Kind::kNull) {
-    faults.add(node.place(), path, fmt::format("expected a map, found {}", found_text(node)));
+  const bool is_word = node.kind == ConfigNode::Kind::kScalar && !word_for_defaults_.empty() &&
+                       node.scalar == word_for_defaults_;
+  if (node.kind != ConfigNode::Kind::kMap && node.kind != ConfigNode::Kind::kNull && !is_word) {
+    const std::string also = word_for_defaults_.empty() ? "" : fmt::format(" or '{}'", word_for_defaults_);
+    faults.add(
+        node.place(), path, fmt::format("expected a map{}, found {}", also, found_text(node)));
     return;
   }
   std::vector<std::string> names;

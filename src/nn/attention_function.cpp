@@ -156,7 +156,9 @@ struct SparseProjectionFunction : torch::autograd::Function<SparseProjectionFunc
 
 at::Tensor attend(const AttentionCall& call, const at::Tensor& z, const at::Tensor& source_logit,
                   const at::Tensor& destination_logit) {
-  return AttentionFunction::apply(z, source_logit, destination_logit, call);
+  // autograd takes no undefined inputs: a kind without logits of its own hands in empty ones.
+  const auto or_empty = [&z](const at::Tensor& t) { return t.defined() ? t : z.new_empty({0}); };
+  return AttentionFunction::apply(z, or_empty(source_logit), or_empty(destination_logit), call);
 }
 
 at::Tensor attention_weights(const AttentionCall& call, const at::Tensor& z_in,

@@ -15,6 +15,11 @@ namespace {
 
 constexpr double kMebibyte = 1 << 20;
 
+std::string step_text(const StepOptions& step) {
+  if (step.full()) return "full";
+  return step.chunks > 0 ? fmt::format("{} chunks", step.chunks) : fmt::format("{} targets", step.targets);
+}
+
 struct MemoryModel {
   double bytes_a_value = 4;
   double values_a_node = 0;    ///< kept for backward over all layers
@@ -105,7 +110,7 @@ std::string describe_dry_run(const TrainJob& job, const Manifest& manifest, int 
       "plan: {} steps an epoch, {} epochs at most, step size {}\n",
       manifest.nodes, manifest.edges, manifest.chunks.size(), manifest.halo_mode, manifest.halo_hops,
       manifest.replication, model.num_layers(), static_cast<std::int64_t>(memory.parameters),
-      steps.size(), job.train.epochs, job.train.step.size);
+      steps.size(), job.train.epochs, step_text(job.train.step));
   text += describe_ranks(steps, manifest, memory, job, world_size);
   std::size_t most = 0;
   for (const Step& step : steps) most = std::max(most, step.micro_batches.size());

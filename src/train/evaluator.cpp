@@ -63,8 +63,9 @@ std::vector<std::int64_t> chunks_of_rank(const Manifest& manifest, Communicator&
     all.micro_batches.push_back(
         {static_cast<std::int64_t>(c), 0, 0, true, chunk_cost(manifest.chunks[c])});
   }
+  const auto parts = assign(all, world.size());
   std::vector<std::int64_t> mine;
-  for (const std::size_t i : assign(all, world.size())[static_cast<std::size_t>(world.rank())]) {
+  for (const std::size_t i : parts[static_cast<std::size_t>(world.rank())]) {
     mine.push_back(static_cast<std::int64_t>(i));
   }
   return mine;

@@ -78,12 +78,10 @@ std::vector<Step> make_plan(const std::vector<ChunkLoad>& all, const StepOptions
   std::vector<ChunkLoad> chunks;
   std::copy_if(all.begin(), all.end(), std::back_inserter(chunks),
                [](const ChunkLoad& chunk) { return chunk.targets > 0; });
-  if (options.size == "full") return steps_of_chunks(chunks, std::max<std::size_t>(1, chunks.size()));
+  if (options.full()) return steps_of_chunks(chunks, std::max<std::size_t>(1, chunks.size()));
   chunks = in_epoch_order(chunks, seed, epoch);
-  if (options.size == "chunks") {
-    return steps_of_chunks(chunks, static_cast<std::size_t>(options.count));
-  }
-  return steps_of_targets(chunks, options.count, uniform_weights);
+  if (options.chunks > 0) return steps_of_chunks(chunks, static_cast<std::size_t>(options.chunks));
+  return steps_of_targets(chunks, options.targets, uniform_weights);
 }
 
 }  // namespace regatta

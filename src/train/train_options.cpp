@@ -5,9 +5,9 @@
 namespace regatta {
 
 void StepOptions::declare(OptionGroup& group) {
-  group.choice("size", size, {"full", "chunks", "targets"},
-               "a step covers all chunks, `count` chunks, or `count` targets");
-  group.integer("count", count, {.min = 1}, "chunks or targets a step; unused for full");
+  group.word_for_defaults("full");
+  group.integer("chunks", chunks, {.min = 0}, "chunks a step; 0 = not cut by chunks");
+  group.integer("targets", targets, {.min = 0}, "targets a step; 0 = not cut by targets");
 }
 
 void OptimiserOptions::declare(OptionGroup& group) {
@@ -37,7 +37,7 @@ void ScheduleOptions::declare(OptionGroup& group) {
 void TrainOptions::declare(OptionGroup& group) {
   group.integer("epochs", epochs, {.min = 1}, "epochs at most");
   group.integer("seed", seed, {.min = 0}, "seed of weights, dropouts and orders");
-  group.section("step", step, "what one optimiser step covers");
+  group.section("step", step, "what one optimiser step covers: everything (full), {chunks: k} or {targets: n}");
   group.section("optimiser", optimiser, "optimiser");
   group.section("schedule", schedule, "learning rate over epochs");
   group.number("clip_norm", clip_norm, {.min = 0}, "clips the global gradient norm; 0 = off");

@@ -13,8 +13,9 @@ namespace regatta {
 
 /// How much one optimiser step covers; knows nothing of ranks.
 struct StepOptions {
-  std::string size = "full";   ///< full | chunks | targets
-  std::int64_t count = 1;      ///< chunks or targets a step
+  std::int64_t chunks = 0;     ///< chunks a step; 0 = not cut by chunks
+  std::int64_t targets = 0;    ///< targets a step; 0 = not cut by targets
+  bool full() const { return chunks == 0 && targets == 0; }
   void declare(OptionGroup& group);
 };
 

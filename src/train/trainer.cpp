@@ -82,8 +82,11 @@ Trainer::Trainer(const TrainJob& job, std::shared_ptr<const Dataset> dataset, st
     has_validation_ =
         has_validation_ || count_of_split(chunk, job_.task.target, Split::kValidation) > 0;
   }
-  if (job_.train.optimiser.kind == "gradient_descent" && job_.train.step.size != "full") {
-    fail(ExitCode::kUsage, "train.optimiser.kind: gradient_descent needs train.step.size: full");
+  if (job_.train.optimiser.kind == "gradient_descent" && !job_.train.step.full()) {
+    fail(ExitCode::kUsage, "train.optimiser.kind: gradient_descent needs train.step: full");
+  }
+  if (job_.train.step.chunks > 0 && job_.train.step.targets > 0) {
+    fail(ExitCode::kUsage, "train.step: give either chunks or targets, not both");
   }
   if (plan(0).empty()) {
     fail(ExitCode::kData, "{}: target '{}' has no training nodes; give the dataset a split with 'train'",
@@ -109,23 +112,27 @@ void Trainer::announce_epoch(const std::vector<Step>& steps) {
   store_->begin(order);
 }
 
+const TargetRows& Trainer::training_targets(std::int64_t chunk) {
+  const auto found = training_targets_.find(chunk);
+  if (found != training_targets_.end()) return found->second;
+  const auto read = dataset_->read_chunk(chunk);
+  return training_targets_[chunk] = target_rows(task_->target_of(*read), Split::kTrain,
+                                                task_->split_index(), at::Device(at::kCPU));
+}
+
 double Trainer::global_weight(const Step& step, const std::vector<std::size_t>& mine,
                               std::uint64_t epoch) {
   if (step.weight >= 0) return step.weight;
   double sum = 0;
   for (const std::size_t i : mine) {
     const MicroBatch& micro = step.micro_batches[i];
-    const NodeTarget& target = task_->target_of(*dataset_->read_chunk(micro.chunk));
-    const TargetRows rows =
-        target_rows(target, Split::kTrain, task_->split_index(), at::Device(at::kCPU));
+    const TargetRows& rows = training_targets(micro.chunk);
     const auto order = target_order(rows.count(), static_cast<std::uint64_t>(job_.train.seed), epoch,
                                     micro.chunk);
-    const at::Tensor chosen = torch::tensor(
-        std::vector<std::int64_t>(order.begin() + micro.first,
-                                  order.begin() + micro.first + micro.count),
-        torch::kInt64);
-    sum += task_->weight_sum(
-        {rows.row.index_select(0, chosen), rows.label.index_select(0, chosen)});
+    const std::vector<std::int64_t> chosen(order.begin() + micro.first,
+                                           order.begin() + micro.first + micro.count);
+    const at::Tensor index = torch::tensor(chosen, torch::kInt64);
+    sum += task_->weight_sum({rows.row.index_select(0, index), rows.label.index_select(0, index)});
   }
   world_.all_reduce_sum(std::span<double>(&sum, 1));
   return sum;

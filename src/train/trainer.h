@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,8 @@ class Trainer {
   void start(bool resume);
   double backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch);
   double global_weight(const Step& step, const std::vector<std::size_t>& mine, std::uint64_t epoch);
+  /// Training targets of a chunk, on the CPU, read once.
+  const TargetRows& training_targets(std::int64_t chunk);
   bool finite_everywhere(double loss);
   void apply_gradients();
   EpochReport train_epoch(std::int64_t epoch);
@@ -67,6 +70,7 @@ class Trainer {
   std::unique_ptr<BatchStore> store_;
   std::unique_ptr<MetricsLog> log_;
   std::vector<ChunkLoad> loads_;
+  std::map<std::int64_t, TargetRows> training_targets_;
   bool uniform_weights_ = true;
   bool has_validation_ = false;
   TrainingState state_;

@@ -91,7 +91,7 @@ TEST(ExactRanges, StepsOfTargetsDependNotOnRanks) {
   const auto alone = make_self_communicator();
   const SharedFolder folder("regatta-ranges", world);
   TrainJob job = cora_job(3);
-  job.train.step = {"targets", 37};
+  job.train.step.targets = 37;
   job.task.class_weights = "balanced";
   job.runtime.precision = "fp64";
   make_cora(folder.path() + "/data", 5, world);

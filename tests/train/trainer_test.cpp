@@ -105,7 +105,7 @@ TEST_F(TrainerTest, NonFiniteLossStopsOrSkipsOnAllRanksAlike) {
 
 TEST_F(TrainerTest, StepsOfChunksAndClassWeights) {
   TrainJob job = cora_job(4);
-  job.train.step = {"chunks", 2};
+  job.train.step.chunks = 2;
   job.task.class_weights = "balanced";
   job.train.clip_norm = 0.5;
   const RunSummary run = train(job, "chunks");
