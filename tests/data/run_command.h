@@ -30,7 +30,7 @@ inline CommandResult run_command(const std::string& command) {
 /// Runs tests/oracle/SCRIPT with arguments that need no quoting beyond single quotes.
 template <class... Args>
 CommandResult run_oracle(const std::string& script, const Args&... arguments) {
-  std::string command = std::string("'") + REGATTA_PYTHON + "' '" + REGATTA_SOURCE_DIR +
+  std::string command = std::string("'") + REGATTA_PYTHON + "' -B '" + REGATTA_SOURCE_DIR +
                         "/tests/oracle/" + script + "'";
   ((command += " '" + std::string(arguments) + "'"), ...);
   return run_command(command + " 2>&1");
