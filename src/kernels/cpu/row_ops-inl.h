@@ -33,7 +33,7 @@ using RowTag = hn::CappedTag<T, kLanes>;
 
 /// acc += sum_q coefficient[q] rows[q], q in order.
 template <std::size_t kRows, class T, std::size_t kLanes = kRowLanes<T>>
-HWY_INLINE void add_rows(const T* coefficient, const T* const* rows, Span span, T* acc) {
+REGATTA_ROW_OP void add_rows(const T* coefficient, const T* const* rows, Span span, T* acc) {
   const RowTag<T, kLanes> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t k = span.begin;
@@ -50,7 +50,7 @@ HWY_INLINE void add_rows(const T* coefficient, const T* const* rows, Span span, 
 
 /// Two accumulators from one load of the rows.
 template <std::size_t kRows, class T, std::size_t kLanes = kRowLanes<T>>
-HWY_INLINE void add_rows_twice(
+REGATTA_ROW_OP void add_rows_twice(
     const T* first, const T* second, const T* const* rows, Span span, T* const* acc) {
   const RowTag<T, kLanes> d;
   const std::size_t lanes = hn::Lanes(d);
@@ -73,7 +73,7 @@ HWY_INLINE void add_rows_twice(
 
 /// product[q] += <fixed, rows[q]>.
 template <std::size_t kRows, class T, std::size_t kLanes = kRowLanes<T>>
-HWY_INLINE void dot_rows(const T* fixed, const T* const* rows, Span span, T* product) {
+REGATTA_ROW_OP void dot_rows(const T* fixed, const T* const* rows, Span span, T* product) {
   const RowTag<T, kLanes> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t k = span.begin;
@@ -94,7 +94,7 @@ HWY_INLINE void dot_rows(const T* fixed, const T* const* rows, Span span, T* pro
 
 /// Both of the above from one load of the rows.
 template <std::size_t kRows, class T, std::size_t kLanes = kRowLanes<T>>
-HWY_INLINE void dot_and_add_rows(
+REGATTA_ROW_OP void dot_and_add_rows(
     const T* fixed, const T* coefficient, const T* const* rows, Span span, T* product, T* acc) {
   const RowTag<T, kLanes> d;
   const std::size_t lanes = hn::Lanes(d);
