@@ -29,6 +29,21 @@ void check_equal(const Json& stored, const Json& now, const char* path, const st
        where, key, before.dump(), after.dump());
 }
 
+Json losses_to_json(const std::vector<double>& losses) {
+  Json json = Json::array();
+  for (const double loss : losses) json.push_back(finite_or_null(loss));
+  return json;
+}
+
+/// A loss that was not finite (a skipped step) comes back as NaN.
+std::vector<double> losses_from_json(const Json& json) {
+  std::vector<double> losses;
+  for (const Json& loss : json) {
+    losses.push_back(loss.is_null() ? std::numeric_limits<double>::quiet_NaN() : loss.get<double>());
+  }
+  return losses;
+}
+
 }  // namespace
 
 Json training_state_to_json(const TrainingState& state) {
@@ -44,7 +59,7 @@ Json training_state_to_json(const TrainingState& state) {
            {{"factor", state.schedule.factor},
             {"best_loss", finite_or_null(state.schedule.best_loss)},
             {"waited", state.schedule.waited}}},
-          {"first_losses", state.first_losses}};
+          {"first_losses", losses_to_json(state.first_losses)}};
 }
 
 TrainingState training_state_from_json(const Json& json, const std::string& where) {
@@ -63,7 +78,7 @@ TrainingState training_state_from_json(const Json& json, const std::string& wher
     state.schedule.factor = schedule.at("factor").get<double>();
     state.schedule.best_loss = number_or_infinity(schedule.at("best_loss"));
     state.schedule.waited = schedule.at("waited").get<std::int64_t>();
-    state.first_losses = at.at("first_losses").get<std::vector<double>>();
+    state.first_losses = losses_from_json(at.at("first_losses"));
     return state;
   } catch (const nlohmann::json::exception& problem) {
     fail(ExitCode::kData, "{}/state.json: not a training state: {}", where, problem.what());
