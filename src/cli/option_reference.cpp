@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <sstream>
 #include <string_view>
 
 namespace regatta {
@@ -17,7 +17,7 @@ dataset: data/cora            # preprocess writes it, train reads it
 output: runs/cora
 preprocess:
   edges: {path: edges.csv}
-  nodes: {path: features.svm}
+  nodes: {path: nodes.svmlight}
 model:
   layers:
     - {heads: 8, width: 8, activation: elu}
@@ -34,13 +34,14 @@ train:
 - A value in quotes is a text. Integers are decimal without leading zeros, numbers are finite, and
   the only booleans are `true` and `false`.
 - `preprocess` is needed by `regatta preprocess` alone, and `model` by `regatta train` alone.
-  A key below a section that is absent takes its default.
+  An absent key takes its default.
 
 This page is printed by `regatta config --reference`.
 )";
 
+/// "section", "list of sections", "'full' or a section".
 bool is_heading(const OptionDescription& row) {
-  return row.type == "section" || row.type == "list of sections";
+  return row.type.ends_with("section") || row.type == "list of sections";
 }
 
 /// "model.layers[]" of "model.layers[].heads"; "" of "dataset".
@@ -84,6 +85,28 @@ std::string default_text(const OptionDescription& row) {
   return row.fallback == "\"\"" ? "empty" : row.fallback;
 }
 
+std::string sentence(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z')
+    text[0] = static_cast<char>(text[0] - 32);
+  return text + ".";
+}
+
+/// `text` as lines of at most 96 characters, each indented.
+std::string wrapped(const std::string& text, const std::string& indent) {
+  constexpr std::size_t kColumns = 96;
+  std::string lines;
+  std::string line = indent;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (line.size() > indent.size() && line.size() + 1 + word.size() > kColumns) {
+      lines += line + "\n";
+      line = indent;
+    }
+    line += (line.size() > indent.size() ? " " : "") + word;
+  }
+  return lines + line + "\n";
+}
+
 std::string cell(const std::string& text) {
   return replaced(text, "|", "\\|");
 }
@@ -119,6 +142,21 @@ bool is_read_by(const OptionDescription& row, JobUse use) {
   return row.path == "dataset" || of_preprocess == (use == JobUse::kPreprocess);
 }
 
+/// The options whose parent is `path`, two or more lines each.
+std::string leaves_help(const std::vector<OptionDescription>& rows,
+                        const std::string& path,
+                        JobUse use) {
+  std::string text;
+  for (const OptionDescription& row : rows) {
+    if (is_heading(row) || parent_path(row.path) != path || !is_read_by(row, use))
+      continue;
+    const std::string fallback = row.fallback.empty() ? "required" : "default " + default_text(row);
+    text += fmt::format("  {}\n", row.path);
+    text += wrapped(fmt::format("{}; {}. {}", value_text(row), fallback, row.help), "      ");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string option_reference() {
@@ -130,31 +168,28 @@ std::string option_reference() {
       continue;
     const std::string level = parent_path(row.path).empty() ? "##" : "###";
     const bool is_list = row.type == "list of sections";
-    text += fmt::format("\n{} `{}`\n\n{}{}.\n",
-                        level,
-                        heading_path(row),
-                        row.help,
-                        is_list ? "; a list with these keys for each item" : "");
+    std::string help = row.help;
+    if (is_list)
+      help += "; a list with these keys for each item";
+    if (row.type != "section" && !is_list)
+      help += "; the value is " + row.type + " with these keys";
+    text += fmt::format("\n{} `{}`\n\n{}\n", level, heading_path(row), sentence(help));
     text += table(rows, heading_path(row));
   }
   return text;
 }
 
 std::string option_help(JobUse use) {
-  std::string text = "Keys of CONFIG that this command reads (and --set KEY=VALUE changes):\n";
-  for (const OptionDescription& row : describe_job(use)) {
-    if (!is_read_by(row, use))
+  const std::vector<OptionDescription> rows = describe_job(use);
+  std::string text =
+      "Keys of CONFIG that this command reads (and --set KEY=VALUE changes), by section:\n";
+  text += leaves_help(rows, "", use);
+  for (const OptionDescription& row : rows) {
+    if (!is_heading(row) || !is_read_by(row, use))
       continue;
-    if (is_heading(row)) {
-      text += fmt::format("\n  {}: {}\n", heading_path(row), row.help);
-      continue;
-    }
-    text += fmt::format("  {}\n      {}; {}{}. {}\n",
-                        row.path,
-                        value_text(row),
-                        row.fallback.empty() ? "" : "default ",
-                        default_text(row),
-                        row.help);
+    const std::string leaves = leaves_help(rows, heading_path(row), use);
+    if (!leaves.empty())
+      text += "\n" + sentence(row.help) + "\n" + leaves;
   }
   return text +
          "\n'regatta config --reference' lists all keys, 'regatta config --check CONFIG' tests a "

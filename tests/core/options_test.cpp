@@ -211,6 +211,29 @@ TEST(Options, PresentOptionalSectionIsCheckedInFull) {
   EXPECT_THROW(group.apply(map_of("input", ConfigNode{})), Error);
 }
 
+struct WholeOrChunks {
+  std::int64_t chunks = 0;
+  void declare(OptionGroup& group) {
+    group.word_for_defaults("full");
+    group.integer("chunks", chunks, {.min = 0}, "chunks a step");
+  }
+};
+
+TEST(Options, AWordMayStandForASectionAtItsDefaults) {
+  WholeOrChunks step;
+  OptionGroup group;
+  group.section("step", step, "what a step covers");
+  EXPECT_NO_THROW(group.apply(map_of("step", plain("full"))));
+  EXPECT_EQ(step.chunks, 0);
+  EXPECT_EQ(group.describe()[0].type, "'full' or a section");
+  try {
+    group.apply(map_of("step", plain("half")));
+    FAIL() << "no such word";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "job.yaml:3:9: step: expected a map or 'full', found 'half'");
+  }
+}
+
 TEST(Options, DescribeListsEveryOptionOnceInOrder) {
   SampleOptions options;
   OptionGroup group;
