@@ -55,11 +55,12 @@ void run_bench_read(const BenchArguments& arguments) {
 }
 
 void run_bench_step(const BenchArguments& arguments, CommandContext& context) {
+  Communicator& world = context.world();
   JobConfig config = load_job_config(arguments.path, arguments.overrides, JobUse::kTrain);
   if (arguments.threads > 0) config.job.runtime.threads = arguments.threads;
   const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
   log::result_text(
-      bench_step(config.job, dataset, config.output, arguments.repeats, context.world()).dump(2));
+      bench_step(config.job, dataset, config.output, arguments.repeats, world).dump(2));
 }
 
 CLI::App* add_case(CLI::App& bench, const char* name, const char* help, BenchArguments& arguments) {

@@ -52,8 +52,8 @@ void train_seeds(const JobConfig& config, const TrainArguments& arguments,
 }
 
 void run_train(const TrainArguments& arguments, CommandContext& context) {
+  Communicator& world = context.world();  // first: of a fault that all ranks see, rank 0 alone speaks
   const JobConfig config = load_job_config(arguments.config, arguments.overrides, JobUse::kTrain);
-  Communicator& world = context.world();
   const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
   if (arguments.dry_run) {
     log::result_text(describe_dry_run(config.job, dataset->manifest(), world.size()));

@@ -67,6 +67,7 @@ def check_training(session):
     assert SUMMARY_KEYS <= two.keys(), SUMMARY_KEYS - two.keys()
     assert (two["world_size"], one["world_size"], two["chunks"]) == (2, 1, CHUNKS)
     assert two["epochs"] == two["steps"] == len(two["first_losses"]) == EPOCHS
+    assert 0 < two["resident_mib_before_data"] <= 200, two["resident_mib_before_data"]
     for split, count in SPLITS.items():
         assert two[split].keys() >= {"loss", "accuracy", "macro_f1", "count"}, two[split]
         assert two[split]["count"] == count, two[split]
@@ -123,6 +124,12 @@ def check_exit_codes(session):
     fails(3, "absent", "evaluate", str(session.folder / "absent"), str(session.folder / "dataset"))
     fails(3, "absent.csv", "preprocess", config, *sets, "--set", "preprocess.edges.path=absent.csv",
           "--set", f"dataset={session.folder / 'never'}")
+    # A machine with a GPU trains instead of failing; there the CUDA tests speak.
+    if not pathlib.Path("/dev/nvidia0").exists():
+        fails(4, "device: cpu or auto", "train", config, *sets, "--set", "runtime.device=cuda", ranks=2)
+        fails(4, "nccl", "train", config, *sets, "--set", "runtime.backend=nccl")
+    fails(6, "step 2", "train", config, *sets, "--set", "train.optimiser.kind=sgd",
+          "--set", "train.optimiser.learning_rate=1e30", ranks=2)
     fails(5, "/proc", "train", config, *sets, "--set", "output=/proc/regatta", ranks=2)
     assert not (session.folder / "never").exists(), "a dataset from raw files that are not there"
     model = session.folder / "two" / "checkpoints" / "best" / "model.safetensors"
