@@ -1,21 +1,18 @@
 #include "cli/versions.h"
 
-#include "comm/communicator.h"
-#include "core/version.h"
-#include "data/table_writer.h"
-
-#include <torch/version.h>
+#include "train/runtime.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace regatta {
 
 std::string versions_text() {
-  return fmt::format("regatta {}\nLibTorch {}\n{}\nHDF5 {}",
-                     kVersion,
-                     TORCH_VERSION,
-                     mpi_version(),
-                     hdf5_version());
+  std::string text;
+  for (const auto& [library, version] : library_versions().items()) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : "\n", library, version.get<std::string>());
+  }
+  return text;
 }
 
 }  // namespace regatta

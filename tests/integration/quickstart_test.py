@@ -110,6 +110,19 @@ def check_results(session):
         assert all(abs(a - float(two[key])) < 1e-5 for key, a in zip([k for k in one if k.startswith("p_")], chances))
 
 
+def check_other_dataset(session):
+    """The same graph cut otherwise is another dataset that fits the model; one with more features is refused."""
+    run, other, wide = (str(session.folder / name) for name in ("two", "other", "wide"))
+    for folder, extra in ((other, f"preprocess.features.fit_from={session.folder / 'dataset'}"),
+                          (wide, "preprocess.nodes.num_features=1500")):
+        session.run("preprocess", session.config, *session.settings("unused"), "--set", f"dataset={folder}",
+                    "--set", "preprocess.partition.chunks=2", "--set", extra)
+    found = json.loads(session.run("evaluate", run, other, "--json", "--split", "test"))
+    assert abs(found["test"]["accuracy"] - session.summary("two")["test"]["accuracy"]) < 0.0025, found
+    text = session.run("evaluate", run, wide, code=3)
+    assert "1433" in text and "1500" in text and "fit_from" in text, text
+
+
 def check_exit_codes(session):
     def fails(code, place, *arguments, ranks=0):
         text = session.run(*arguments, ranks=ranks, code=code)
@@ -143,7 +156,8 @@ def main():
     root, regatta, mpirun = pathlib.Path(sys.argv[1]), *sys.argv[2:]
     with tempfile.TemporaryDirectory(prefix="regatta-") as folder:
         session = Session(root, regatta, mpirun, pathlib.Path(folder))
-        for check in (check_dataset, check_training, check_resume, check_results, check_exit_codes):
+        for check in (check_dataset, check_training, check_resume, check_results, check_other_dataset,
+                      check_exit_codes):
             check(session)
             print(f"{check.__name__}: as expected", flush=True)
     return 0
