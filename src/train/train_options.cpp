@@ -48,7 +48,7 @@ void TrainOptions::declare(OptionGroup& group) {
                 "epochs between two checkpoints; one is always written at the end");
   group.choice("on_non_finite", on_non_finite, {"stop", "skip"},
                "what all ranks do when a loss or gradient is NaN or Inf");
-  group.text("init_from", init_from, "checkpoint folder whose weights to start from");
+  group.text("init_from", init_from, "checkpoint or run folder whose weights to start from");
 }
 
 void RuntimeOptions::declare(OptionGroup& group) {

@@ -287,7 +287,8 @@ void Trainer::start(bool resume) {
     best_ = read_checkpoint(folder_ + "/checkpoints/best").model;
     log::info("resumed after epoch {} from {}", state_.epoch, last);
   } else if (!job_.train.init_from.empty()) {
-    load_model_tensors(*model_, read_checkpoint(job_.train.init_from).model, job_.train.init_from);
+    const std::string from = checkpoint_folder(job_.train.init_from);
+    load_model_tensors(*model_, read_checkpoint(from).model, from);
   }
   broadcast_parameters(model_->tensors(), world_);
   warn_of_idle_ranks(plan(0), world_);
