@@ -13,15 +13,16 @@ namespace {
 /// RFC 4180: quoted when it holds a comma, a quote or a line break.
 std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
+  std::string quoted(1, '"');
+  for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
+  quoted.push_back('"');
+  return quoted;
 }
 
 std::string header(const Predictions& rows, const std::vector<std::string>& classes) {
   std::string line = "id,predicted";
   if (!rows.probability.empty()) {
-    for (const std::string& name : classes) line += "," + csv_field("p_" + name);
+    for (const std::string& name : classes) line += fmt::format(",{}", csv_field(fmt::format("p_{}", name)));
   }
   for (std::int64_t e = 0; e < (rows.embedding.empty() ? 0 : rows.embedding_width); ++e) {
     line += fmt::format(",e_{}", e);
@@ -44,8 +45,9 @@ void write_predictions_csv(const std::string& path, const Predictions& rows,
                            const std::vector<std::string>& classes) {
   std::string text = header(rows, classes);
   for (std::size_t i = 0; i < rows.global_id.size(); ++i) {
-    text += csv_field(rows.original_id[i]) + "," +
-            csv_field(classes[static_cast<std::size_t>(rows.predicted[i])]);
+    text += fmt::format("{},{}",
+                        csv_field(rows.original_id[i]),
+                        csv_field(classes[static_cast<std::size_t>(rows.predicted[i])]));
     append_values(text, rows.probability, i, rows.classes);
     append_values(text, rows.embedding, i, rows.embedding_width);
     text += "\n";
