@@ -122,7 +122,7 @@ std::string table(const std::vector<OptionDescription>& rows, const std::string&
     text += fmt::format("| `{}` | {} | {} | {} |\n",
                         row.path,
                         cell(value_text(row)),
-                        is_word ? fallback : "`" + cell(fallback) + "`",
+                        is_word ? fallback : fmt::format("`{}`", cell(fallback)),
                         cell(row.help));
   }
   if (text.empty())
@@ -189,7 +189,7 @@ std::string option_help(JobUse use) {
       continue;
     const std::string leaves = leaves_help(rows, heading_path(row), use);
     if (!leaves.empty())
-      text += "\n" + sentence(row.help) + "\n" + leaves;
+      text += fmt::format("\n{}\n{}", sentence(row.help), leaves);
   }
   return text +
          "\n'regatta config --reference' lists all keys, 'regatta config --check CONFIG' tests a "
