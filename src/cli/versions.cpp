@@ -8,8 +8,9 @@
 namespace regatta {
 
 std::string versions_text() {
+  const nlohmann::ordered_json versions = library_versions();
   std::string text;
-  for (const auto& [library, version] : library_versions().items()) {
+  for (const auto& [library, version] : versions.items()) {
     text += fmt::format("{}{} {}", text.empty() ? "" : "\n", library, version.get<std::string>());
   }
   return text;
