@@ -49,6 +49,15 @@ TEST(Nodes, WithoutATableAreTheSortedIds) {
   EXPECT_EQ(ids_of(only_chunk(options)), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
 }
 
+// Ids at both ends of their range: nothing may overflow, and no table over the range may be made.
+TEST(Nodes, IdsMayBeFarApart) {
+  const TestFolder folder;
+  PreprocessOptions options;
+  options.edges.path = folder.write("e.csv", "9223372036854775807,-9223372036854775808\n0,5\n");
+  EXPECT_EQ(ids_of(only_chunk(options)),
+            (std::vector<std::string>{"-9223372036854775808", "0", "5", "9223372036854775807"}));
+}
+
 TEST(Nodes, WithATableKeepItsOrder) {
   const TestFolder folder;
   PreprocessOptions options;

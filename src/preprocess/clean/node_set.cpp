@@ -20,6 +20,36 @@ void check_node_count(std::size_t nodes) {
   }
 }
 
+/// Ids are mostly consecutive: a table over their range is then far faster than hashing or sorting.
+bool is_narrow(std::int64_t smallest, std::int64_t largest, std::size_t count) {
+  const auto range = static_cast<std::uint64_t>(largest) - static_cast<std::uint64_t>(smallest);
+  return range < 8 * count + 1024;
+}
+
+std::vector<std::int64_t> sorted_unique_integers(const std::vector<const IdColumn*>& columns) {
+  std::vector<std::int64_t> all;
+  for (const IdColumn* column : columns) {
+    all.insert(all.end(), column->integers().begin(), column->integers().end());
+  }
+  if (all.empty())
+    return all;
+  const auto [low, high] = std::minmax_element(all.begin(), all.end());
+  const std::int64_t smallest = *low;
+  if (!is_narrow(smallest, *high, all.size())) {
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+  }
+  std::vector<bool> present(static_cast<std::size_t>(*high - smallest) + 1, false);
+  for (const std::int64_t id : all) present[static_cast<std::size_t>(id - smallest)] = true;
+  all.clear();
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    if (present[i])
+      all.push_back(smallest + static_cast<std::int64_t>(i));
+  }
+  return all;
+}
+
 IdColumn sorted_unique(const std::vector<const IdColumn*>& columns, bool text) {
   IdColumn result(text ? "text" : "integer");
   if (text) {
@@ -32,13 +62,7 @@ IdColumn sorted_unique(const std::vector<const IdColumn*>& columns, bool text) {
     for (const std::string_view id : all) result.push(id);
     return result;
   }
-  std::vector<std::int64_t> all;
-  for (const IdColumn* column : columns) {
-    all.insert(all.end(), column->integers().begin(), column->integers().end());
-  }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  return IdColumn::of_integers(std::move(all));
+  return IdColumn::of_integers(sorted_unique_integers(columns));
 }
 
 NodeSet nodes_of_table(const NodeTable& table, RowReport& report) {
