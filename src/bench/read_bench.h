@@ -10,9 +10,12 @@
 
 namespace regatta {
 
-/// Reads every chunk `repeats` times (page cache warm) in turn with read(2) of the same files into one buffer. Chunks are
-/// read as training reads them, checks included, and every payload byte is touched. Returns {bytes, chunk, plain, percent}:
-/// seconds as median, minimum, maximum; percent = plain / chunk of the medians. Throws Error(kData).
-nlohmann::ordered_json bench_read(const std::string& folder, const ReadOptions& options, std::int64_t repeats);
+/// Reads every chunk `repeats` times (page cache warm) in turn with read(2) of the same files into
+/// one buffer. Chunks are read as training reads them, checks included, and every payload byte is
+/// touched. Returns {bytes, chunk, plain, percent}: seconds as median, minimum, maximum; percent =
+/// plain / chunk of the medians. Throws Error(kData).
+nlohmann::ordered_json bench_read(const std::string& folder,
+                                  const ReadOptions& options,
+                                  std::int64_t repeats);
 
 }  // namespace regatta

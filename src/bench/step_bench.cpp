@@ -20,7 +20,9 @@ struct StepWork {
   double flop = 0;
 };
 
-StepWork work_of_step(const TrainJob& job, const Manifest& manifest, std::int64_t classes,
+StepWork work_of_step(const TrainJob& job,
+                      const Manifest& manifest,
+                      std::int64_t classes,
                       double parameters) {
   StepWork work;
   const double value = job.runtime.precision == "fp64" ? 8 : 4;
@@ -32,7 +34,8 @@ StepWork work_of_step(const TrainJob& job, const Manifest& manifest, std::int64_
   }
   double input = manifest.feature_kind == "dense" ? static_cast<double>(manifest.feature_width) : 0;
   for (const LayerOptions& layer : job.model.layers) {
-    const double width = static_cast<double>((layer.width == 0 ? classes : layer.width) * layer.heads);
+    const double width =
+        static_cast<double>((layer.width == 0 ? classes : layer.width) * layer.heads);
     const double heads = static_cast<double>(layer.heads);
     // F_c of forward and backward (docs/performance.md): 9 NR + 56 NH + 8 N + 8 E
     work.bytes += 9 * nodes * width * value + 56 * nodes * heads + 8 * nodes + 8 * edges;
@@ -56,12 +59,15 @@ double gemm_rate() {
 
 }  // namespace
 
-nlohmann::ordered_json bench_step(const TrainJob& job, std::shared_ptr<const Dataset> dataset,
-                                  const std::string& run_folder, std::int64_t repeats,
+nlohmann::ordered_json bench_step(const TrainJob& job,
+                                  std::shared_ptr<const Dataset> dataset,
+                                  const std::string& run_folder,
+                                  std::int64_t repeats,
                                   Communicator& world) {
   Trainer trainer(job, dataset, run_folder, world);
   double parameters = 0;
-  for (const at::Tensor& tensor : trainer.model().tensors()) parameters += static_cast<double>(tensor.numel());
+  for (const at::Tensor& tensor : trainer.model().tensors())
+    parameters += static_cast<double>(tensor.numel());
   std::vector<double> seconds;
   for (std::int64_t i = 0; i < kWarmUp + repeats; ++i) {
     const auto steps = trainer.plan(static_cast<std::uint64_t>(i));
@@ -70,16 +76,18 @@ nlohmann::ordered_json bench_step(const TrainJob& job, std::shared_ptr<const Dat
       world.barrier();
       const Timer timer;
       trainer.train_step(step, static_cast<std::uint64_t>(i));
-      if (i >= kWarmUp) seconds.push_back(timer.seconds());
+      if (i >= kWarmUp)
+        seconds.push_back(timer.seconds());
     }
   }
   const MemoryBound bound = measure_memory_bound(256 << 20, 1, 4, std::vector<std::int32_t>{0});
-  const auto classes = static_cast<std::int64_t>(
-      make_task(job.task, dataset->manifest())->output_width());
+  const auto classes =
+      static_cast<std::int64_t>(make_task(job.task, dataset->manifest())->output_width());
   const StepWork work = work_of_step(job, dataset->manifest(), classes, parameters);
   const double gemm = gemm_rate();
   const double steps_an_epoch = static_cast<double>(trainer.plan(0).size());
-  const double floor = (work.bytes / bound.copy_rate + work.flop / gemm) / steps_an_epoch / world.size();
+  const double floor =
+      (work.bytes / bound.copy_rate + work.flop / gemm) / steps_an_epoch / world.size();
   const nlohmann::ordered_json step = time_spread(seconds);
   return {{"world_size", world.size()},
           {"threads", at::get_num_threads()},

@@ -1,4 +1,5 @@
-// `regatta bench step`: one optimiser step of a job, beside what memory and matrix products cost at least.
+// `regatta bench step`: one optimiser step of a job, beside what memory and matrix products cost at
+// least.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -13,10 +14,14 @@
 
 namespace regatta {
 
-/// Collective. Trains `repeats` epochs after a warm-up, in a scratch folder `run_folder`, and times the steps.
-/// Returns {step {median, minimum, maximum}, floor, percent, ...} in seconds; floor = every array of graph, features, rows and
-/// parameters moved once each way at the measured copy rate, plus the dense products at the measured GEMM rate.
-nlohmann::ordered_json bench_step(const TrainJob& job, std::shared_ptr<const Dataset> dataset,
-                                  const std::string& run_folder, std::int64_t repeats, Communicator& world);
+/// Collective. Trains `repeats` epochs after a warm-up, in a scratch folder `run_folder`, and times
+/// the steps. Returns {step {median, minimum, maximum}, floor, percent, ...} in seconds; floor =
+/// every array of graph, features, rows and parameters moved once each way at the measured copy
+/// rate, plus the dense products at the measured GEMM rate.
+nlohmann::ordered_json bench_step(const TrainJob& job,
+                                  std::shared_ptr<const Dataset> dataset,
+                                  const std::string& run_folder,
+                                  std::int64_t repeats,
+                                  Communicator& world);
 
 }  // namespace regatta

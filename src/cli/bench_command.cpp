@@ -1,4 +1,5 @@
-// `regatta bench`: times of attention kernels, training steps and chunk reading, beside their floors, as JSON.
+// `regatta bench`: times of attention kernels, training steps and chunk reading, beside their
+// floors, as JSON.
 #include "bench/attention_bench.h"
 #include "bench/read_bench.h"
 #include "bench/step_bench.h"
@@ -45,19 +46,22 @@ void use_threads(std::int64_t threads) {
 
 void run_bench_attention(const BenchArguments& arguments) {
   use_threads(arguments.threads);
-  log::result_text(bench_attention(options_from<AttentionBenchOptions>(arguments.overrides)).dump(2));
+  log::result_text(
+      bench_attention(options_from<AttentionBenchOptions>(arguments.overrides)).dump(2));
 }
 
 void run_bench_read(const BenchArguments& arguments) {
   use_threads(arguments.threads);
   log::result_text(
-      bench_read(arguments.path, options_from<ReadOptions>(arguments.overrides), arguments.repeats).dump(2));
+      bench_read(arguments.path, options_from<ReadOptions>(arguments.overrides), arguments.repeats)
+          .dump(2));
 }
 
 void run_bench_step(const BenchArguments& arguments, CommandContext& context) {
   Communicator& world = context.world();
   JobConfig config = load_job_config(arguments.path, arguments.overrides, JobUse::kTrain);
-  if (arguments.threads > 0) config.job.runtime.threads = arguments.threads;
+  if (arguments.threads > 0)
+    config.job.runtime.threads = arguments.threads;
   const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
   log::result_text(
       bench_step(config.job, dataset, config.output, arguments.repeats, world).dump(2));
@@ -74,7 +78,8 @@ CLI::App* add_case(CLI::App& bench, const char* name, const char* help, BenchArg
 }
 
 void add_repeats(CLI::App& command, BenchArguments& arguments) {
-  command.add_option("--repeats", arguments.repeats, "counted repetitions")->check(CLI::PositiveNumber);
+  command.add_option("--repeats", arguments.repeats, "counted repetitions")
+      ->check(CLI::PositiveNumber);
 }
 
 }  // namespace
@@ -83,18 +88,22 @@ void add_bench_command(CLI::App& app, CommandContext& context) {
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App* bench = app.add_subcommand("bench", "times beside their floors, as JSON");
   bench->require_subcommand(1);
-  CLI::App* attention = add_case(*bench, "attention",
-                                 "forward and backward kernels on a random graph; keys: nodes, edges, "
-                                 "heads, width, kind, dropout, repeats",
-                                 *arguments);
+  CLI::App* attention =
+      add_case(*bench,
+               "attention",
+               "forward and backward kernels on a random graph; keys: nodes, edges, "
+               "heads, width, kind, dropout, repeats",
+               *arguments);
   attention->callback([arguments] { run_bench_attention(*arguments); });
   CLI::App* step = add_case(*bench, "step", "one optimiser step of a configuration", *arguments);
   step->add_option("CONFIG", arguments->path, "YAML file")->required();
   add_repeats(*step, *arguments);
   step->callback([arguments, &context] { run_bench_step(*arguments, context); });
-  CLI::App* read = add_case(*bench, "read",
-                            "chunk reading beside a plain read of the same bytes; keys: read, verify",
-                            *arguments);
+  CLI::App* read =
+      add_case(*bench,
+               "read",
+               "chunk reading beside a plain read of the same bytes; keys: read, verify",
+               *arguments);
   read->add_option("DATASET", arguments->path, "folder with manifest.json")->required();
   add_repeats(*read, *arguments);
   read->callback([arguments] { run_bench_read(*arguments); });

@@ -13,7 +13,8 @@ class App;
 namespace regatta {
 
 /// Handed to each command. The MPI session starts at the first call of world(), so that --help and
-/// `config --check` need no MPI. A command reports failure by throwing Error; main() turns it into an exit code.
+/// `config --check` need no MPI. A command reports failure by throwing Error; main() turns it into
+/// an exit code.
 class CommandContext {
  public:
   CommandContext(int* argc, char*** argv) : argc_(argc), argv_(argv) {}

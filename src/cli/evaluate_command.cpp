@@ -1,4 +1,5 @@
-// `regatta evaluate`: metrics of a checkpoint on any split of any dataset with the same features and classes.
+// `regatta evaluate`: metrics of a checkpoint on any split of any dataset with the same features
+// and classes.
 #include "cli/command.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -33,11 +34,16 @@ void run_evaluate(const EvaluateArguments& arguments, CommandContext& context) {
     const Metrics& m = metrics[static_cast<std::size_t>(split)];
     json[split_name(split)] = metrics_to_json(m);
     if (!arguments.json) {
-      log::result("{:<5} accuracy {:.4f}, macro-F1 {:.4f}, loss {:.4f}, {} nodes", split_name(split),
-                  m.accuracy, m.macro_f1, m.loss, m.count);
+      log::result("{:<5} accuracy {:.4f}, macro-F1 {:.4f}, loss {:.4f}, {} nodes",
+                  split_name(split),
+                  m.accuracy,
+                  m.macro_f1,
+                  m.loss,
+                  m.count);
     }
   }
-  if (arguments.json) log::result_text(json.dump(2));
+  if (arguments.json)
+    log::result_text(json.dump(2));
 }
 
 }  // namespace
@@ -45,9 +51,11 @@ void run_evaluate(const EvaluateArguments& arguments, CommandContext& context) {
 void add_evaluate_command(CLI::App& app, CommandContext& context) {
   auto arguments = std::make_shared<EvaluateArguments>();
   CLI::App* command = app.add_subcommand("evaluate", "metrics of a trained model on a dataset");
-  command->add_option("MODEL", arguments->session.checkpoint, "checkpoint folder, or a run's folder")
+  command
+      ->add_option("MODEL", arguments->session.checkpoint, "checkpoint folder, or a run's folder")
       ->required();
-  command->add_option("DATASET", arguments->session.dataset, "folder with manifest.json")->required();
+  command->add_option("DATASET", arguments->session.dataset, "folder with manifest.json")
+      ->required();
   command->add_option("--split", arguments->splits, "train, val or test (repeatable; default all)")
       ->allow_extra_args(false);
   command->add_option("--set", arguments->session.overrides, "change a runtime, read or task key")

@@ -26,15 +26,24 @@ struct TrainArguments {
 
 void report_run(const RunSummary& run, const std::string& folder) {
   log::result("Best epoch {}: test accuracy {:.4f}, macro-F1 {:.4f}, validation accuracy {:.4f}",
-              run.best_epoch, run.test.accuracy, run.test.macro_f1, run.validation.accuracy);
+              run.best_epoch,
+              run.test.accuracy,
+              run.test.macro_f1,
+              run.validation.accuracy);
   log::result("{} epochs, {} steps in {:.1f} s ({:.2f} ms a step) on {} rank{}; results in {}",
-              run.epochs, run.steps, run.seconds,
+              run.epochs,
+              run.steps,
+              run.seconds,
               1e3 * run.seconds / static_cast<double>(std::max<std::int64_t>(1, run.steps)),
-              run.world_size, run.world_size == 1 ? "" : "s", folder);
+              run.world_size,
+              run.world_size == 1 ? "" : "s",
+              folder);
 }
 
-void train_seeds(const JobConfig& config, const TrainArguments& arguments,
-                 const std::shared_ptr<const Dataset>& dataset, Communicator& world) {
+void train_seeds(const JobConfig& config,
+                 const TrainArguments& arguments,
+                 const std::shared_ptr<const Dataset>& dataset,
+                 Communicator& world) {
   std::vector<RunSummary> runs;
   for (std::int64_t i = 0; i < arguments.seeds; ++i) {
     TrainJob job = config.job;
@@ -45,14 +54,18 @@ void train_seeds(const JobConfig& config, const TrainArguments& arguments,
     report_run(runs.back(), folder);
   }
   const auto summary = summarise_seeds(runs);
-  if (world.rank() == 0) replace_file(config.output + "/summary.json", summary.dump(2) + "\n");
+  if (world.rank() == 0)
+    replace_file(config.output + "/summary.json", summary.dump(2) + "\n");
   const auto& accuracy = summary["test"]["accuracy"];
-  log::result("{} seeds: test accuracy {:.2f} \u00b1 {:.2f} %", arguments.seeds,
-              100 * accuracy["mean"].get<double>(), 100 * accuracy["std"].get<double>());
+  log::result("{} seeds: test accuracy {:.2f} \u00b1 {:.2f} %",
+              arguments.seeds,
+              100 * accuracy["mean"].get<double>(),
+              100 * accuracy["std"].get<double>());
 }
 
 void run_train(const TrainArguments& arguments, CommandContext& context) {
-  Communicator& world = context.world();  // first: of a fault that all ranks see, rank 0 alone speaks
+  Communicator& world =
+      context.world();  // first: of a fault that all ranks see, rank 0 alone speaks
   const JobConfig config = load_job_config(arguments.config, arguments.overrides, JobUse::kTrain);
   const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
   if (arguments.dry_run) {
@@ -77,9 +90,12 @@ void add_train_command(CLI::App& app, CommandContext& context) {
   command->add_option("--set", arguments->overrides, "change a key of CONFIG (repeatable)")
       ->option_text("KEY=VALUE")
       ->allow_extra_args(false);
-  command->add_option("--seeds", arguments->seeds, "train with this many seeds, report mean and deviation")
+  command
+      ->add_option(
+          "--seeds", arguments->seeds, "train with this many seeds, report mean and deviation")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}));
-  command->add_flag("--dry-run", arguments->dry_run, "print the plan and stop: chunks, memory, idle ranks");
+  command->add_flag(
+      "--dry-run", arguments->dry_run, "print the plan and stop: chunks, memory, idle ranks");
   command->add_flag("--resume", arguments->resume, "go on from OUTPUT/checkpoints/last");
   command->footer([] { return option_help(JobUse::kTrain); });
   command->callback([arguments, &context] { run_train(*arguments, context); });

@@ -34,7 +34,8 @@ std::vector<std::string> activation_names() {
 
 at::Tensor activate(const std::string& name, const at::Tensor& x) {
   for (const Row& row : kActivations) {
-    if (name == row.name) return row.apply(x);
+    if (name == row.name)
+      return row.apply(x);
   }
   fail(ExitCode::kUsage, "unknown activation '{}'", name);
 }

@@ -14,7 +14,9 @@ KernelType kernel_type(const at::Tensor& tensor) {
   return tensor.scalar_type() == torch::kDouble ? KernelType::kFloat64 : KernelType::kFloat32;
 }
 
-AttentionInputs make_inputs(const AttentionCall& call, const at::Tensor& z, const at::Tensor& s,
+AttentionInputs make_inputs(const AttentionCall& call,
+                            const at::Tensor& z,
+                            const at::Tensor& s,
                             const at::Tensor& t) {
   AttentionInputs in;
   in.kind = call.kind;
@@ -25,8 +27,10 @@ AttentionInputs make_inputs(const AttentionCall& call, const at::Tensor& z, cons
   in.width = z.size(2);
   in.graph = &call.batch->graph;
   in.z = z.const_data_ptr();
-  if (s.defined()) in.source_logit = s.const_data_ptr();
-  if (t.defined()) in.destination_logit = t.const_data_ptr();
+  if (s.defined())
+    in.source_logit = s.const_data_ptr();
+  if (t.defined())
+    in.destination_logit = t.const_data_ptr();
   in.negative_slope = call.negative_slope;
   in.scale = call.scale;
   in.attention_dropout = call.attention_dropout;
@@ -45,8 +49,11 @@ void run_forward(const KernelTable& kernels, AttentionForwardArgs& args, const a
 }
 
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& z_in, const at::Tensor& s_in,
-                            const at::Tensor& t_in, const AttentionCall& call) {
+  static at::Tensor forward(AutogradContext* context,
+                            const at::Tensor& z_in,
+                            const at::Tensor& s_in,
+                            const at::Tensor& t_in,
+                            const AttentionCall& call) {
     const bool gat = call.kind == AttentionKind::kGat;
     const at::Tensor z = z_in.contiguous();
     const at::Tensor s = gat ? s_in.contiguous() : at::Tensor();
@@ -91,8 +98,10 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     args.correction = saved[5].defined() ? saved[5].const_data_ptr() : nullptr;
     args.grad_out = grad_out.const_data_ptr();
     args.grad_z = grad_z.mutable_data_ptr();
-    if (s.defined()) args.grad_source_logit = grad_s.mutable_data_ptr();
-    if (t.defined()) args.grad_destination_logit = grad_t.mutable_data_ptr();
+    if (s.defined())
+      args.grad_source_logit = grad_s.mutable_data_ptr();
+    if (t.defined())
+      args.grad_destination_logit = grad_t.mutable_data_ptr();
 
     const KernelTable& kernels = *call.batch->placement.kernels;
     const at::Tensor scratch = workspace(kernels.backward_workspace_bytes(args), z);
@@ -110,8 +119,11 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 };
 
 struct SparseProjectionFunction : torch::autograd::Function<SparseProjectionFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& weight_in, const Batch& batch,
-                            std::int64_t rows, const DropoutArgs& dropout) {
+  static at::Tensor forward(AutogradContext* context,
+                            const at::Tensor& weight_in,
+                            const Batch& batch,
+                            std::int64_t rows,
+                            const DropoutArgs& dropout) {
     const at::Tensor weight = weight_in.contiguous();
     at::Tensor out = torch::empty({rows, weight.size(1)}, weight.options());
     SparseProjectionArgs args;
@@ -154,15 +166,19 @@ struct SparseProjectionFunction : torch::autograd::Function<SparseProjectionFunc
 
 }  // namespace
 
-at::Tensor attend(const AttentionCall& call, const at::Tensor& z, const at::Tensor& source_logit,
+at::Tensor attend(const AttentionCall& call,
+                  const at::Tensor& z,
+                  const at::Tensor& source_logit,
                   const at::Tensor& destination_logit) {
   // autograd takes no undefined inputs: a kind without logits of its own hands in empty ones.
   const auto or_empty = [&z](const at::Tensor& t) { return t.defined() ? t : z.new_empty({0}); };
   return AttentionFunction::apply(z, or_empty(source_logit), or_empty(destination_logit), call);
 }
 
-at::Tensor attention_weights(const AttentionCall& call, const at::Tensor& z_in,
-                             const at::Tensor& source_logit, const at::Tensor& destination_logit) {
+at::Tensor attention_weights(const AttentionCall& call,
+                             const at::Tensor& z_in,
+                             const at::Tensor& source_logit,
+                             const at::Tensor& destination_logit) {
   const at::NoGradGuard no_grad;
   const bool gat = call.kind == AttentionKind::kGat;
   const at::Tensor z = z_in.contiguous();
@@ -187,7 +203,9 @@ at::Tensor attention_weights(const AttentionCall& call, const at::Tensor& z_in,
   return weights;
 }
 
-at::Tensor sparse_project(const Batch& batch, std::int64_t rows, const at::Tensor& weight,
+at::Tensor sparse_project(const Batch& batch,
+                          std::int64_t rows,
+                          const at::Tensor& weight,
                           const DropoutArgs& dropout) {
   REGATTA_CHECK(batch.features.sparse.has_value(), "the batch has no sparse features");
   return SparseProjectionFunction::apply(weight, batch, rows, dropout);

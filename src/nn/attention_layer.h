@@ -17,15 +17,16 @@ namespace regatta {
 /// What a pass through the model needs to know beside its input.
 struct PassContext {
   const Batch* batch = nullptr;
-  bool training = false;      ///< dropouts on
+  bool training = false;  ///< dropouts on
   std::uint64_t seed = 0;
-  std::uint64_t step = 0;     ///< keys the dropouts
+  std::uint64_t step = 0;  ///< keys the dropouts
 };
 
 /// Parameters and logits of one attention kind: a row of the attention table.
 class AttentionMechanism : public torch::nn::Module {
  public:
-  /// O [R,H,D] from the projected features z [N,H,D]; `call` comes with batch, rows and dropouts filled in.
+  /// O [R,H,D] from the projected features z [N,H,D]; `call` comes with batch, rows and dropouts
+  /// filled in.
   virtual at::Tensor attend(AttentionCall call, const at::Tensor& z) = 0;
   /// alpha [E,H], before dropout.
   virtual at::Tensor weights(AttentionCall call, const at::Tensor& z) = 0;
@@ -35,7 +36,7 @@ struct MechanismShape {
   std::int64_t heads = 1;
   std::int64_t width = 1;
   std::uint64_t seed = 0;
-  std::string name;           ///< prefix of the parameter names, keys the initial weights
+  std::string name;  ///< prefix of the parameter names, keys the initial weights
   at::ScalarType dtype = at::kFloat;
 };
 
@@ -48,15 +49,16 @@ std::vector<std::string> attention_names();
 std::shared_ptr<AttentionMechanism> make_attention(const LayerOptions&, const MechanismShape&);
 
 struct LayerShape {
-  std::int64_t input = 0;     ///< F
-  std::int64_t width = 0;     ///< D, with 0 resolved
-  std::int64_t index = 0;     ///< l
+  std::int64_t input = 0;  ///< F
+  std::int64_t width = 0;  ///< D, with 0 resolved
+  std::int64_t index = 0;  ///< l
   std::uint64_t seed = 0;
   at::ScalarType dtype = at::kFloat;
 };
 
-/// y [R,out] from x [N,F] (undefined for the sparse features of the batch). out = H*D (concat) or D (mean).
-/// Parameters: weight [F,H*D], bias [out], residual [F,out], norm.weight/norm.bias [out], attention.*.
+/// y [R,out] from x [N,F] (undefined for the sparse features of the batch). out = H*D (concat) or D
+/// (mean). Parameters: weight [F,H*D], bias [out], residual [F,out], norm.weight/norm.bias [out],
+/// attention.*.
 class AttentionLayer : public torch::nn::Module {
  public:
   AttentionLayer(const LayerOptions& options, const LayerShape& shape);
@@ -66,7 +68,9 @@ class AttentionLayer : public torch::nn::Module {
   std::int64_t output_width() const { return output_width_; }
 
  private:
-  at::Tensor project(const PassContext& pass, const at::Tensor& x, const at::Tensor& weight,
+  at::Tensor project(const PassContext& pass,
+                     const at::Tensor& x,
+                     const at::Tensor& weight,
                      std::int64_t rows);
   at::Tensor dropped(const PassContext& pass, const at::Tensor& x);
   AttentionCall call_for(const PassContext& pass) const;

@@ -30,7 +30,8 @@ std::vector<std::string> attention_names() {
 std::shared_ptr<AttentionMechanism> make_attention(const LayerOptions& options,
                                                    const MechanismShape& shape) {
   for (const Row& row : kAttentions) {
-    if (options.attention == row.name) return row.make(options, shape);
+    if (options.attention == row.name)
+      return row.make(options, shape);
   }
   fail(ExitCode::kUsage,
        "unknown attention '{}'; known: {}",

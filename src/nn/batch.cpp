@@ -22,13 +22,21 @@ void check_hops(const GraphChunk& chunk, int layers, bool halo_exact) {
     fail(ExitCode::kData,
          "chunk {}: a model of {} layers needs an exact halo of {} hops, the dataset has {}; "
          "preprocess with halo.hops >= {}",
-         chunk.chunk, layers, layers, chunk.hops, layers);
+         chunk.chunk,
+         layers,
+         layers,
+         chunk.hops,
+         layers);
   }
 }
 
-/// Node counts by layer for rings at `ring_ptr`; without rings (hops = 0) every layer computes all rows.
-void set_layer_extents(Batch& batch, std::span<const std::int64_t> ring_ptr, std::int64_t hops,
-                       int layers, bool prefixes) {
+/// Node counts by layer for rings at `ring_ptr`; without rings (hops = 0) every layer computes all
+/// rows.
+void set_layer_extents(Batch& batch,
+                       std::span<const std::int64_t> ring_ptr,
+                       std::int64_t hops,
+                       int layers,
+                       bool prefixes) {
   const std::int64_t rows = batch.graph.in.rows;
   const std::int64_t nodes = batch.graph.in.nodes;
   for (int l = 0; l < layers; ++l) {
@@ -41,17 +49,19 @@ void set_layer_extents(Batch& batch, std::span<const std::int64_t> ring_ptr, std
   }
 }
 
-at::Tensor dense_features(const NodeFeatures& features, std::int64_t nodes,
+at::Tensor dense_features(const NodeFeatures& features,
+                          std::int64_t nodes,
                           const BatchPlacement& placement) {
   return host_tensor(features.x.span(), {nodes, features.width})
       .to(placement.device, placement.dtype);
 }
 
-PreparedSparse sparse_features(const NodeFeatures& features, std::int64_t nodes,
+PreparedSparse sparse_features(const NodeFeatures& features,
+                               std::int64_t nodes,
                                const SharedArray<std::int64_t>& global_id,
                                const BatchPlacement& placement) {
-  PreparedSparse sparse = prepare_sparse(nodes, features.width, features.x_indptr, features.x_index,
-                                         features.x_value, global_id);
+  PreparedSparse sparse = prepare_sparse(
+      nodes, features.width, features.x_indptr, features.x_index, features.x_value, global_id);
   const at::Device device = placement.device;
   sparse.row_ptr = place_array(sparse.row_ptr, device);
   sparse.column = place_array(sparse.column, device);
@@ -80,7 +90,9 @@ void set_graph(Batch& batch, const CsrGraph& graph, const SharedArray<std::int64
   batch.graph = std::move(prepared);
 }
 
-void set_features(Batch& batch, const NodeFeatures& features, std::int64_t nodes,
+void set_features(Batch& batch,
+                  const NodeFeatures& features,
+                  std::int64_t nodes,
                   const SharedArray<std::int64_t>& global_id) {
   batch.features.width = features.width;
   if (features.kind == FeatureKind::kDense) {
@@ -92,12 +104,14 @@ void set_features(Batch& batch, const NodeFeatures& features, std::int64_t nodes
 
 std::int64_t memory_of(const Batch& batch) {
   const PreparedGraph& graph = batch.graph;
-  std::size_t bytes = (graph.in.indptr.size() + graph.out_ptr.size() + 2 * graph.global_id.size()) * 8;
+  std::size_t bytes =
+      (graph.in.indptr.size() + graph.out_ptr.size() + 2 * graph.global_id.size()) * 8;
   bytes += graph.in.src.size() * (4 + 8 + 4 + 8);
   if (batch.features.dense.defined()) {
     bytes += static_cast<std::size_t>(batch.features.dense.nbytes());
   }
-  if (batch.features.sparse) bytes += batch.features.sparse->value.size() * 16;
+  if (batch.features.sparse)
+    bytes += batch.features.sparse->value.size() * 16;
   return static_cast<std::int64_t>(bytes);
 }
 
@@ -136,7 +150,8 @@ NodeFeatures gather_features(const NodeFeatures& all, std::span<const std::int32
 
 template <class T>
 SharedArray<T> place_array(const SharedArray<T>& host, at::Device device) {
-  if (device.is_cpu() || host.empty()) return host;
+  if (device.is_cpu() || host.empty())
+    return host;
   const auto length = static_cast<std::int64_t>(host.size());
   auto copy = std::make_shared<const at::Tensor>(host_tensor(host.span(), {length}).to(device));
   return SharedArray<T>(copy, {static_cast<const T*>(copy->const_data_ptr()), host.size()});
@@ -145,7 +160,9 @@ template SharedArray<float> place_array(const SharedArray<float>&, at::Device);
 template SharedArray<std::int32_t> place_array(const SharedArray<std::int32_t>&, at::Device);
 template SharedArray<std::int64_t> place_array(const SharedArray<std::int64_t>&, at::Device);
 
-Batch make_batch(const GraphChunk& chunk, int layers, bool halo_exact,
+Batch make_batch(const GraphChunk& chunk,
+                 int layers,
+                 bool halo_exact,
                  const BatchPlacement& placement) {
   check_hops(chunk, layers, halo_exact);
   Batch batch;
@@ -157,13 +174,15 @@ Batch make_batch(const GraphChunk& chunk, int layers, bool halo_exact,
   return batch;
 }
 
-Batch make_range_batch(const GraphChunk& chunk, std::span<const std::int64_t> targets, int layers,
-                       bool halo_exact, const BatchPlacement& placement,
+Batch make_range_batch(const GraphChunk& chunk,
+                       std::span<const std::int64_t> targets,
+                       int layers,
+                       bool halo_exact,
+                       const BatchPlacement& placement,
                        std::vector<std::int64_t>& row_of_target) {
   check_hops(chunk, layers, halo_exact);
   const std::vector<std::int32_t> rows(targets.begin(), targets.end());
-  const Subgraph part =
-      extract_subgraph(chunk.graph.view(), rows, chunk.global_id.span(), layers);
+  const Subgraph part = extract_subgraph(chunk.graph.view(), rows, chunk.global_id.span(), layers);
 
   std::vector<std::int64_t> ids;
   ids.reserve(part.parent_node.size());
@@ -183,13 +202,16 @@ Batch make_range_batch(const GraphChunk& chunk, std::span<const std::int64_t> ta
   batch.placement = placement;
   const SharedArray<std::int64_t> global_id(std::move(ids));
   set_graph(batch, part.graph, global_id);
-  set_features(batch, gather_features(chunk.features, part.parent_node), part.graph.nodes, global_id);
+  set_features(
+      batch, gather_features(chunk.features, part.parent_node), part.graph.nodes, global_id);
   set_layer_extents(batch, part.ring_ptr, layers, layers, true);
   batch.bytes = memory_of(batch);
   return batch;
 }
 
-TargetRows target_rows(const NodeTarget& target, Split split, std::int64_t split_index,
+TargetRows target_rows(const NodeTarget& target,
+                       Split split,
+                       std::int64_t split_index,
                        at::Device device) {
   std::vector<std::int64_t> rows, labels;
   const auto stride = static_cast<std::size_t>(target.splittings);

@@ -1,4 +1,5 @@
-// Batch: one micro-batch as the model sees it; a whole chunk, or the rings round a range of its targets.
+// Batch: one micro-batch as the model sees it; a whole chunk, or the rings round a range of its
+// targets.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -36,30 +37,41 @@ struct BatchFeatures {
   std::int64_t width = 0;
 };
 
-/// Immutable once built. N nodes sorted by ring; layer l of L reads the first nodes_in[l] and computes the first
-/// rows_out[l] of them.
+/// Immutable once built. N nodes sorted by ring; layer l of L reads the first nodes_in[l] and
+/// computes the first rows_out[l] of them.
 struct Batch {
   PreparedGraph graph;
   BatchFeatures features;
-  at::Tensor global_id;                 ///< int64 [N] on the CPU: keys random numbers
-  std::vector<std::int64_t> nodes_in;   ///< [L]
-  std::vector<std::int64_t> rows_out;   ///< [L]; rows_out[l] = nodes_in[l+1]
+  at::Tensor global_id;                ///< int64 [N] on the CPU: keys random numbers
+  std::vector<std::int64_t> nodes_in;  ///< [L]
+  std::vector<std::int64_t> rows_out;  ///< [L]; rows_out[l] = nodes_in[l+1]
   BatchPlacement placement;
-  std::int64_t bytes = 0;               ///< held in memory, for the cache
+  std::int64_t bytes = 0;  ///< held in memory, for the cache
 };
 
-/// A whole chunk for a model of `layers` layers. Throws Error(kData) when the halo is exact and has fewer hops than the
-/// model has layers ("preprocess with hops >= L"); `halo_exact` tells which promise the dataset makes.
-Batch make_batch(const GraphChunk& chunk, int layers, bool halo_exact, const BatchPlacement& placement);
+/// A whole chunk for a model of `layers` layers. Throws Error(kData) when the halo is exact and has
+/// fewer hops than the model has layers ("preprocess with hops >= L"); `halo_exact` tells which
+/// promise the dataset makes.
+Batch make_batch(const GraphChunk& chunk,
+                 int layers,
+                 bool halo_exact,
+                 const BatchPlacement& placement);
 
-/// The rings of the chunk's owned rows `targets` (ascending local rows): a smaller batch with the same result in the rows
-/// of the targets, which become rows 0..T-1 sorted by global id. `row_of_target` gets each target's row.
-Batch make_range_batch(const GraphChunk& chunk, std::span<const std::int64_t> targets, int layers,
-                       bool halo_exact, const BatchPlacement& placement,
+/// The rings of the chunk's owned rows `targets` (ascending local rows): a smaller batch with the
+/// same result in the rows of the targets, which become rows 0..T-1 sorted by global id.
+/// `row_of_target` gets each target's row.
+Batch make_range_batch(const GraphChunk& chunk,
+                       std::span<const std::int64_t> targets,
+                       int layers,
+                       bool halo_exact,
+                       const BatchPlacement& placement,
                        std::vector<std::int64_t>& row_of_target);
 
-/// Rows of one split, in ascending order. Unknown labels are left out of no split but 0, by the format.
-TargetRows target_rows(const NodeTarget& target, Split split, std::int64_t split_index,
+/// Rows of one split, in ascending order. Unknown labels are left out of no split but 0, by the
+/// format.
+TargetRows target_rows(const NodeTarget& target,
+                       Split split,
+                       std::int64_t split_index,
                        at::Device device);
 
 /// The copy of `host` that kernels of `device` can read (a no-op on the CPU).

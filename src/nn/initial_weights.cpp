@@ -8,8 +8,10 @@
 
 namespace regatta {
 
-at::Tensor glorot_uniform(const std::vector<std::int64_t>& shape, std::int64_t fan_in,
-                          std::int64_t fan_out, const InitialDraw& draw) {
+at::Tensor glorot_uniform(const std::vector<std::int64_t>& shape,
+                          std::int64_t fan_in,
+                          std::int64_t fan_out,
+                          const InitialDraw& draw) {
   const double bound = std::sqrt(6.0 / static_cast<double>(fan_in + fan_out));
   RandomStream stream(make_random_key(draw.seed, RandomPurpose::kInitialWeights, draw.name));
   at::Tensor values = torch::empty(shape, torch::kDouble);

@@ -12,7 +12,11 @@ namespace {
 constexpr std::int64_t kRowsAPiece = 256;
 
 template <class Scalar>
-void fill_mask(Scalar* mask, std::int64_t rows, std::int64_t width, const std::int64_t* id, double p,
+void fill_mask(Scalar* mask,
+               std::int64_t rows,
+               std::int64_t width,
+               const std::int64_t* id,
+               double p,
                RandomKey key) {
   const std::uint32_t threshold = dropout_threshold(p);
   const auto scale = static_cast<Scalar>(1.0 / (1.0 - p));
@@ -21,8 +25,8 @@ void fill_mask(Scalar* mask, std::int64_t rows, std::int64_t width, const std::i
     for (std::int64_t i = piece * kRowsAPiece; i < end; ++i) {
       Scalar* row = mask + i * width;
       for (std::int64_t f = 0; f < width; f += 4) {
-        const auto words = random_words(key, static_cast<std::uint64_t>(id[i]),
-                                        static_cast<std::uint64_t>(f / 4));
+        const auto words =
+            random_words(key, static_cast<std::uint64_t>(id[i]), static_cast<std::uint64_t>(f / 4));
         for (std::int64_t k = 0; k < std::min<std::int64_t>(4, width - f); ++k) {
           row[f + k] = words[static_cast<std::size_t>(k)] >= threshold ? scale : Scalar{0};
         }
@@ -33,8 +37,12 @@ void fill_mask(Scalar* mask, std::int64_t rows, std::int64_t width, const std::i
 
 }  // namespace
 
-at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& global_id, double p, RandomKey key) {
-  if (p <= 0) return x;
+at::Tensor keyed_dropout(const at::Tensor& x,
+                         const at::Tensor& global_id,
+                         double p,
+                         RandomKey key) {
+  if (p <= 0)
+    return x;
   // The mask is made on the host; on a GPU it travels once per layer and step.
   at::Tensor mask = torch::empty(x.sizes(), torch::TensorOptions(x.scalar_type()));
   const auto* id = global_id.const_data_ptr<std::int64_t>();

@@ -7,7 +7,8 @@
 namespace regatta {
 
 Model::Model(const ModelOptions& options, const ModelShape& shape) {
-  if (options.layers.empty()) fail(ExitCode::kUsage, "model.layers: at least one layer is needed");
+  if (options.layers.empty())
+    fail(ExitCode::kUsage, "model.layers: at least one layer is needed");
   torch::nn::ModuleList stack;
   register_module("layers", stack);
   std::int64_t input = shape.features;
@@ -16,7 +17,8 @@ Model::Model(const ModelOptions& options, const ModelShape& shape) {
     const bool last = l + 1 == options.layers.size();
     if (layer.width == 0 && !last) {
       fail(ExitCode::kUsage,
-           "model.layers.{}.width: 0 stands for the number of classes and is for the last layer only",
+           "model.layers.{}.width: 0 stands for the number of classes and is for the last layer "
+           "only",
            l);
     }
     const std::int64_t width = layer.width == 0 ? shape.outputs : layer.width;
@@ -29,12 +31,15 @@ Model::Model(const ModelOptions& options, const ModelShape& shape) {
     fail(ExitCode::kUsage,
          "model.layers.{}: the last layer gives {} values a node, the task has {} classes; leave "
          "width at 0 and use one head or combine: mean",
-         options.layers.size() - 1, input, shape.outputs);
+         options.layers.size() - 1,
+         input,
+         shape.outputs);
   }
 }
 
 at::Tensor Model::input(const Batch& batch) {
-  if (!batch.features.dense.defined()) return {};
+  if (!batch.features.dense.defined())
+    return {};
   return batch.features.dense.narrow(0, 0, batch.nodes_in.front());
 }
 
@@ -52,7 +57,9 @@ std::vector<std::pair<std::string, at::Tensor>> Model::named() const {
   return list;
 }
 
-std::vector<at::Tensor> Model::tensors() const { return parameters(); }
+std::vector<at::Tensor> Model::tensors() const {
+  return parameters();
+}
 
 at::Tensor forward_all(Model& model, const PassContext& pass) {
   at::Tensor h = Model::input(*pass.batch);

@@ -15,14 +15,14 @@
 namespace regatta {
 
 struct ModelShape {
-  std::int64_t features = 0;   ///< F of the dataset
-  std::int64_t outputs = 0;    ///< what `width: 0` of the last layer stands for
+  std::int64_t features = 0;  ///< F of the dataset
+  std::int64_t outputs = 0;   ///< what `width: 0` of the last layer stands for
   std::uint64_t seed = 0;
   at::ScalarType dtype = at::kFloat;
 };
 
-/// Parameters are named layers.<l>.<...>. Throws Error(kUsage) for a width of 0 before the last layer or a last layer
-/// whose output is not `outputs` wide.
+/// Parameters are named layers.<l>.<...>. Throws Error(kUsage) for a width of 0 before the last
+/// layer or a last layer whose output is not `outputs` wide.
 class Model : public torch::nn::Module {
  public:
   Model(const ModelOptions& options, const ModelShape& shape);
@@ -30,8 +30,8 @@ class Model : public torch::nn::Module {
   int num_layers() const { return static_cast<int>(layers_.size()); }
   /// What layer 0 reads: the batch's dense features, or undefined where they are sparse.
   static at::Tensor input(const Batch& batch);
-  /// x [nodes_in[l], width] -> [rows_out[l], width']. The trainer calls it layer by layer, so that rows can be
-  /// exchanged between layers.
+  /// x [nodes_in[l], width] -> [rows_out[l], width']. The trainer calls it layer by layer, so that
+  /// rows can be exchanged between layers.
   at::Tensor forward_layer(int layer, const PassContext& pass, const at::Tensor& x);
   at::Tensor attention(int layer, const PassContext& pass, const at::Tensor& x);
 

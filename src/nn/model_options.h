@@ -9,20 +9,21 @@
 
 namespace regatta {
 
-/// One attention layer with what stands round it: input dropout -> attention -> bias, residual -> layer norm -> activation.
+/// One attention layer with what stands round it: input dropout -> attention -> bias, residual ->
+/// layer norm -> activation.
 struct LayerOptions {
-  std::string attention = "gat";       ///< row of the attention table
-  std::int64_t heads = 1;              ///< H
-  std::int64_t width = 0;              ///< D; 0 = the number of classes (last layer only)
-  std::string combine = "concat";      ///< concat -> [N, H*D], mean -> [N, D]
+  std::string attention = "gat";   ///< row of the attention table
+  std::int64_t heads = 1;          ///< H
+  std::int64_t width = 0;          ///< D; 0 = the number of classes (last layer only)
+  std::string combine = "concat";  ///< concat -> [N, H*D], mean -> [N, D]
   std::string activation = "none";
   double input_dropout = 0;
   double attention_dropout = 0;
-  double message_dropout = 0;          ///< on the projected features as messages; logits stay undropped
-  double negative_slope = 0.2;         ///< gat: LeakyReLU
-  std::string scale = "sqrt_width";    ///< dot: logits times 1 or 1/sqrt(D)
+  double message_dropout = 0;   ///< on the projected features as messages; logits stay undropped
+  double negative_slope = 0.2;  ///< gat: LeakyReLU
+  std::string scale = "sqrt_width";  ///< dot: logits times 1 or 1/sqrt(D)
   bool bias = true;
-  bool residual = false;               ///< adds a linear map of the layer's own input
+  bool residual = false;  ///< adds a linear map of the layer's own input
   bool layer_norm = false;
   void declare(OptionGroup& group);
 };

@@ -34,9 +34,12 @@ Metrics MetricCounts::metrics() const {
       f1_sum += 2.0 * static_cast<double>(hit) / static_cast<double>(truth + predicted);
     }
   }
-  if (result.count > 0) result.accuracy = static_cast<double>(correct) / static_cast<double>(result.count);
-  if (classes > 0) result.macro_f1 = f1_sum / static_cast<double>(classes);
-  if (weight_sum > 0) result.loss = loss_sum / weight_sum;
+  if (result.count > 0)
+    result.accuracy = static_cast<double>(correct) / static_cast<double>(result.count);
+  if (classes > 0)
+    result.macro_f1 = f1_sum / static_cast<double>(classes);
+  if (weight_sum > 0)
+    result.loss = loss_sum / weight_sum;
   return result;
 }
 

@@ -7,8 +7,8 @@
 
 namespace regatta {
 
-/// What a person reads. macro_f1: mean over classes of 2TP/(2TP+FP+FN), 0 for a class with an empty denominator,
-/// as scikit-learn's f1_score(average="macro", zero_division=0) over all classes.
+/// What a person reads. macro_f1: mean over classes of 2TP/(2TP+FP+FN), 0 for a class with an empty
+/// denominator, as scikit-learn's f1_score(average="macro", zero_division=0) over all classes.
 struct Metrics {
   double loss = 0;
   double accuracy = 0;
@@ -23,8 +23,8 @@ struct MetricCounts {
       : classes(classes), confusion(static_cast<std::size_t>(classes * classes), 0) {}
   std::int64_t classes;
   std::vector<std::int64_t> confusion;
-  double loss_sum = 0;     ///< sum of w_t * l_t
-  double weight_sum = 0;   ///< sum of w_t
+  double loss_sum = 0;    ///< sum of w_t * l_t
+  double weight_sum = 0;  ///< sum of w_t
 
   void add(const MetricCounts& other);
   Metrics metrics() const;

@@ -15,14 +15,20 @@ const ManifestTarget& find_target(const TaskOptions& options, const Manifest& ma
   if (found == manifest.targets.end()) {
     std::vector<std::string> known;
     for (const auto& [name, target] : manifest.targets) known.push_back(name);
-    fail(ExitCode::kUsage, "task.target: the dataset has no target '{}'; it has: {}", options.target,
-         known.empty() ? std::string("none, it is unlabelled") : fmt::format("{}", fmt::join(known, ", ")));
+    fail(ExitCode::kUsage,
+         "task.target: the dataset has no target '{}'; it has: {}",
+         options.target,
+         known.empty() ? std::string("none, it is unlabelled")
+                       : fmt::format("{}", fmt::join(known, ", ")));
   }
   const ManifestTarget& target = found->second;
   if (target.level != "node" || target.kind != "class") {
     fail(ExitCode::kUsage,
-         "task.target: '{}' is a {} target of level {}; node_classification needs kind class, level node",
-         options.target, target.kind, target.level);
+         "task.target: '{}' is a {} target of level {}; node_classification needs kind class, "
+         "level node",
+         options.target,
+         target.kind,
+         target.level);
   }
   return target;
 }
@@ -30,22 +36,29 @@ const ManifestTarget& find_target(const TaskOptions& options, const Manifest& ma
 std::vector<double> balanced_weights(const ManifestTarget& target) {
   const auto counts = target.counts.find("train");
   std::vector<double> weights(target.classes.size(), 0.0);
-  if (counts == target.counts.end()) return weights;
+  if (counts == target.counts.end())
+    return weights;
   double total = 0;
   for (const std::int64_t n : counts->second) total += static_cast<double>(n);
   for (std::size_t c = 0; c < weights.size(); ++c) {
     const auto n = static_cast<double>(counts->second[c]);
-    if (n > 0) weights[c] = total / (static_cast<double>(weights.size()) * n);
+    if (n > 0)
+      weights[c] = total / (static_cast<double>(weights.size()) * n);
   }
   return weights;
 }
 
 std::vector<double> class_weights(const TaskOptions& options, const ManifestTarget& target) {
-  if (options.class_weights == "none") return std::vector<double>(target.classes.size(), 1.0);
-  if (options.class_weights == "balanced") return balanced_weights(target);
+  if (options.class_weights == "none")
+    return std::vector<double>(target.classes.size(), 1.0);
+  if (options.class_weights == "balanced")
+    return balanced_weights(target);
   if (options.weights.size() != target.classes.size()) {
-    fail(ExitCode::kUsage, "task.weights: {} values given, target '{}' has {} classes: {}",
-         options.weights.size(), options.target, target.classes.size(),
+    fail(ExitCode::kUsage,
+         "task.weights: {} values given, target '{}' has {} classes: {}",
+         options.weights.size(),
+         options.target,
+         target.classes.size(),
          fmt::join(target.classes, ", "));
   }
   return options.weights;
@@ -70,19 +83,23 @@ class NodeClassification : public Task {
   at::Tensor loss_sum(const at::Tensor& logits, const TargetRows& targets) const override {
     const at::Tensor chosen = logits.index_select(0, targets.row);
     const at::Tensor weight = uniform_ ? at::Tensor() : weight_tensor_.to(logits.options());
-    return torch::nll_loss(torch::log_softmax(chosen, 1), targets.label, weight, at::Reduction::Sum);
+    return torch::nll_loss(
+        torch::log_softmax(chosen, 1), targets.label, weight, at::Reduction::Sum);
   }
 
   double weight_sum(const TargetRows& targets) const override {
-    if (uniform_) return static_cast<double>(targets.count());
+    if (uniform_)
+      return static_cast<double>(targets.count());
     return weight_tensor_.index_select(0, targets.label.cpu()).sum().item<double>();
   }
 
   double weight_sum(const ManifestChunk& chunk, Split split) const override {
     const auto target = chunk.class_counts.find(options_.target);
-    if (target == chunk.class_counts.end()) return 0;
+    if (target == chunk.class_counts.end())
+      return 0;
     const auto counts = target->second.find(split_name(split));
-    if (counts == target->second.end()) return 0;
+    if (counts == target->second.end())
+      return 0;
     double sum = 0;
     for (std::size_t c = 0; c < counts->second.size(); ++c) {
       sum += weights_[c] * static_cast<double>(counts->second[c]);
@@ -90,8 +107,11 @@ class NodeClassification : public Task {
     return sum;
   }
 
-  void count(const at::Tensor& logits, const TargetRows& targets, MetricCounts& counts) const override {
-    if (targets.count() == 0) return;
+  void count(const at::Tensor& logits,
+             const TargetRows& targets,
+             MetricCounts& counts) const override {
+    if (targets.count() == 0)
+      return;
     const torch::NoGradGuard no_grad;
     counts.loss_sum += loss_sum(logits.to(torch::kDouble), targets).item<double>();
     counts.weight_sum += weight_sum(targets);
@@ -107,8 +127,11 @@ class NodeClassification : public Task {
   const NodeTarget& target_of(const GraphChunk& chunk) const override {
     const NodeTarget& target = chunk.target(options_.target);
     if (options_.split_index >= target.splittings) {
-      fail(ExitCode::kUsage, "task.split_index: {} given, target '{}' has {} splittings",
-           options_.split_index, options_.target, target.splittings);
+      fail(ExitCode::kUsage,
+           "task.split_index: {} given, target '{}' has {} splittings",
+           options_.split_index,
+           options_.target,
+           target.splittings);
     }
     return target;
   }
@@ -123,7 +146,8 @@ class NodeClassification : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_node_classification(const TaskOptions& options, const Manifest& manifest) {
+std::unique_ptr<Task> make_node_classification(const TaskOptions& options,
+                                               const Manifest& manifest) {
   return std::make_unique<NodeClassification>(options, manifest);
 }
 

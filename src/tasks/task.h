@@ -14,7 +14,8 @@
 
 namespace regatta {
 
-/// A row of the task table. Losses are sums, never means: the trainer divides by the step's global weight.
+/// A row of the task table. Losses are sums, never means: the trainer divides by the step's global
+/// weight.
 class Task {
  public:
   virtual ~Task() = default;
@@ -27,16 +28,20 @@ class Task {
   /// The same for all targets of `split` in a whole chunk, from the manifest alone.
   virtual double weight_sum(const ManifestChunk& chunk, Split split) const = 0;
   /// Adds the targets of one batch; no gradients.
-  virtual void count(const at::Tensor& logits, const TargetRows& targets, MetricCounts& counts) const = 0;
+  virtual void count(const at::Tensor& logits,
+                     const TargetRows& targets,
+                     MetricCounts& counts) const = 0;
   /// The task's target in a chunk. Throws Error(kData) where it is missing.
   virtual const NodeTarget& target_of(const GraphChunk& chunk) const = 0;
   virtual std::int64_t split_index() const = 0;
 };
 
 std::vector<std::string> task_names();
-/// Throws Error(kUsage) for options that do not fit the dataset (unknown target, number of weights, split_index).
+/// Throws Error(kUsage) for options that do not fit the dataset (unknown target, number of weights,
+/// split_index).
 std::unique_ptr<Task> make_task(const TaskOptions& options, const Manifest& manifest);
 
-std::unique_ptr<Task> make_node_classification(const TaskOptions& options, const Manifest& manifest);
+std::unique_ptr<Task> make_node_classification(const TaskOptions& options,
+                                               const Manifest& manifest);
 
 }  // namespace regatta

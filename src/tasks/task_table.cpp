@@ -28,9 +28,12 @@ std::vector<std::string> task_names() {
 
 std::unique_ptr<Task> make_task(const TaskOptions& options, const Manifest& manifest) {
   for (const Row& row : kTasks) {
-    if (options.kind == row.name) return row.make(options, manifest);
+    if (options.kind == row.name)
+      return row.make(options, manifest);
   }
-  fail(ExitCode::kUsage, "task.kind: unknown task '{}'; known: {}", options.kind,
+  fail(ExitCode::kUsage,
+       "task.kind: unknown task '{}'; known: {}",
+       options.kind,
        fmt::join(task_names(), ", "));
 }
 

@@ -1,4 +1,5 @@
-// Assignment: (step, world size) -> the micro-batches of each rank; the only place that knows the rank.
+// Assignment: (step, world size) -> the micro-batches of each rank; the only place that knows the
+// rank.
 #pragma once
 
 #include <vector>
@@ -7,8 +8,8 @@
 
 namespace regatta {
 
-/// Indices into step.micro_batches of every rank, ascending. Greedy: the costliest first, each to the rank with the least
-/// so far; ties by index and by rank. Ranks may come out with none.
+/// Indices into step.micro_batches of every rank, ascending. Greedy: the costliest first, each to
+/// the rank with the least so far; ties by index and by rank. Ranks may come out with none.
 std::vector<std::vector<std::size_t>> assign(const Step& step, int world_size);
 
 }  // namespace regatta

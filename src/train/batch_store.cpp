@@ -8,7 +8,8 @@
 
 namespace regatta {
 
-BatchStore::BatchStore(std::shared_ptr<const Dataset> dataset, const Task* task,
+BatchStore::BatchStore(std::shared_ptr<const Dataset> dataset,
+                       const Task* task,
                        BatchStoreSettings settings)
     : dataset_(std::move(dataset)), task_(task), settings_(settings) {}
 
@@ -37,9 +38,11 @@ void BatchStore::begin(const std::vector<std::int64_t>& chunks) {
     // A chunk used twice in a row (ranges of one chunk) is read once.
     const bool repeated = i > 0 && chunks[i] == chunks[i - 1];
     from_reader_[i] = cache_.count(chunks[i]) == 0 && !repeated;
-    if (from_reader_[i]) missing.push_back(chunks[i]);
+    if (from_reader_[i])
+      missing.push_back(chunks[i]);
   }
-  if (prefetcher_) stalled_before_ += prefetcher_->stall_seconds();
+  if (prefetcher_)
+    stalled_before_ += prefetcher_->stall_seconds();
   prefetcher_.reset();
   if (!missing.empty()) {
     prefetcher_ = std::make_unique<Prefetcher>(dataset_, std::move(missing), settings_.prefetch);
@@ -52,8 +55,10 @@ std::shared_ptr<const PreparedChunk> BatchStore::next() {
   const std::int64_t chunk = order_[at];
   const auto found = cache_.find(chunk);
   if (!from_reader_[at]) {
-    if (found != cache_.end()) return found->second;
-    REGATTA_CHECK(latest_ != nullptr && latest_->chunk->chunk == chunk, "chunk {} was not kept", chunk);
+    if (found != cache_.end())
+      return found->second;
+    REGATTA_CHECK(
+        latest_ != nullptr && latest_->chunk->chunk == chunk, "chunk {} was not kept", chunk);
     return latest_;
   }
   latest_ = prepare(prefetcher_->next());
@@ -64,7 +69,8 @@ std::shared_ptr<const PreparedChunk> BatchStore::next() {
   return latest_;
 }
 
-PreparedChunk BatchStore::range(const PreparedChunk& whole, const MicroBatch& micro,
+PreparedChunk BatchStore::range(const PreparedChunk& whole,
+                                const MicroBatch& micro,
                                 const std::vector<std::int64_t>& order) const {
   const TargetRows& train = whole.targets[static_cast<std::size_t>(Split::kTrain)];
   const at::Tensor rows = train.row.cpu(), labels = train.label.cpu();
@@ -80,8 +86,11 @@ PreparedChunk BatchStore::range(const PreparedChunk& whole, const MicroBatch& mi
   }
   PreparedChunk part;
   part.chunk = whole.chunk;
-  part.batch = make_range_batch(*whole.chunk, targets, settings_.layers,
-                                dataset_->manifest().halo_mode == "exact", settings_.placement,
+  part.batch = make_range_batch(*whole.chunk,
+                                targets,
+                                settings_.layers,
+                                dataset_->manifest().halo_mode == "exact",
+                                settings_.placement,
                                 row_of_target);
   part.targets[static_cast<std::size_t>(Split::kTrain)] = {
       torch::tensor(row_of_target, torch::kInt64).to(settings_.placement.device),

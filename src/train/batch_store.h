@@ -1,4 +1,5 @@
-// BatchStore: prepared chunks for the micro-batches of this rank, cached up to a budget, read ahead beyond it.
+// BatchStore: prepared chunks for the micro-batches of this rank, cached up to a budget, read ahead
+// beyond it.
 #pragma once
 
 #include <array>
@@ -29,7 +30,8 @@ struct BatchStoreSettings {
   int prefetch = 2;
 };
 
-/// One thread uses it. begin() announces the order of the chunks, next() hands them out in that order.
+/// One thread uses it. begin() announces the order of the chunks, next() hands them out in that
+/// order.
 class BatchStore {
  public:
   BatchStore(std::shared_ptr<const Dataset> dataset, const Task* task, BatchStoreSettings settings);
@@ -37,8 +39,10 @@ class BatchStore {
   void begin(const std::vector<std::int64_t>& chunks);
   std::shared_ptr<const PreparedChunk> next();
 
-  /// The sub-batch of `micro` over `targets`, the training targets of its chunk in the epoch's order.
-  PreparedChunk range(const PreparedChunk& whole, const MicroBatch& micro,
+  /// The sub-batch of `micro` over `targets`, the training targets of its chunk in the epoch's
+  /// order.
+  PreparedChunk range(const PreparedChunk& whole,
+                      const MicroBatch& micro,
                       const std::vector<std::int64_t>& order) const;
 
   const Dataset& dataset() const { return *dataset_; }
@@ -54,7 +58,8 @@ class BatchStore {
   std::map<std::int64_t, std::shared_ptr<const PreparedChunk>> cache_;
   std::int64_t cached_bytes_ = 0;
   std::vector<std::int64_t> order_;
-  std::vector<bool> from_reader_;  ///< by position in order_: not cached when the order was announced
+  std::vector<bool>
+      from_reader_;  ///< by position in order_: not cached when the order was announced
   std::size_t position_ = 0;
   std::shared_ptr<const PreparedChunk> latest_;
   std::unique_ptr<Prefetcher> prefetcher_;

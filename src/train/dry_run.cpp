@@ -16,18 +16,22 @@ namespace {
 constexpr double kMebibyte = 1 << 20;
 
 std::string step_text(const StepOptions& step) {
-  if (step.full()) return "full";
-  return step.chunks > 0 ? fmt::format("{} chunks", step.chunks) : fmt::format("{} targets", step.targets);
+  if (step.full())
+    return "full";
+  return step.chunks > 0 ? fmt::format("{} chunks", step.chunks)
+                         : fmt::format("{} targets", step.targets);
 }
 
 struct MemoryModel {
   double bytes_a_value = 4;
-  double values_a_node = 0;    ///< kept for backward over all layers
-  double feature_values = 0;   ///< a node's input
+  double values_a_node = 0;   ///< kept for backward over all layers
+  double feature_values = 0;  ///< a node's input
   double parameters = 0;
 };
 
-MemoryModel memory_model(const TrainJob& job, const Manifest& manifest, const Model& model,
+MemoryModel memory_model(const TrainJob& job,
+                         const Manifest& manifest,
+                         const Model& model,
                          std::int64_t classes) {
   MemoryModel memory;
   memory.bytes_a_value = job.runtime.precision == "fp64" ? 8 : 4;
@@ -51,20 +55,26 @@ double graph_bytes(const ManifestChunk& chunk, const MemoryModel& memory) {
          memory.feature_values * memory.bytes_a_value * static_cast<double>(chunk.nodes);
 }
 
-double rank_bytes(const std::vector<std::int64_t>& chunks, const Manifest& manifest,
-                  const MemoryModel& memory, double cache_limit) {
+double rank_bytes(const std::vector<std::int64_t>& chunks,
+                  const Manifest& manifest,
+                  const MemoryModel& memory,
+                  double cache_limit) {
   double cached = 0, activations = 0;
   for (const std::int64_t c : chunks) {
     const ManifestChunk& chunk = manifest.chunks[static_cast<std::size_t>(c)];
     cached += graph_bytes(chunk, memory);
-    activations = std::max(activations, memory.values_a_node * memory.bytes_a_value *
-                                            static_cast<double>(chunk.nodes));
+    activations =
+        std::max(activations,
+                 memory.values_a_node * memory.bytes_a_value * static_cast<double>(chunk.nodes));
   }
   return std::min(cached, cache_limit) + activations + 5 * memory.parameters * memory.bytes_a_value;
 }
 
-std::string describe_ranks(const std::vector<Step>& steps, const Manifest& manifest,
-                           const MemoryModel& memory, const TrainJob& job, int world_size) {
+std::string describe_ranks(const std::vector<Step>& steps,
+                           const Manifest& manifest,
+                           const MemoryModel& memory,
+                           const TrainJob& job,
+                           int world_size) {
   std::vector<std::vector<std::int64_t>> chunks(static_cast<std::size_t>(world_size));
   std::vector<double> cost(chunks.size(), 0);
   std::vector<std::size_t> micro(chunks.size(), 0);
@@ -84,12 +94,18 @@ std::string describe_ranks(const std::vector<Step>& steps, const Manifest& manif
   for (std::size_t r = 0; r < chunks.size(); ++r) {
     std::sort(chunks[r].begin(), chunks[r].end());
     chunks[r].erase(std::unique(chunks[r].begin(), chunks[r].end()), chunks[r].end());
-    text += fmt::format("rank {}: {} micro-batches over {} chunks, {:.0f} % of the work, about {:.0f} MiB{}\n",
-                        r, micro[r], chunks[r].size(), total > 0 ? 100 * cost[r] / total : 0,
-                        rank_bytes(chunks[r], manifest, memory,
-                                   static_cast<double>(job.runtime.chunk_cache_mib) * kMebibyte) /
-                            kMebibyte,
-                        micro[r] == 0 ? "  <- idle" : "");
+    text += fmt::format(
+        "rank {}: {} micro-batches over {} chunks, {:.0f} % of the work, about {:.0f} MiB{}\n",
+        r,
+        micro[r],
+        chunks[r].size(),
+        total > 0 ? 100 * cost[r] / total : 0,
+        rank_bytes(chunks[r],
+                   manifest,
+                   memory,
+                   static_cast<double>(job.runtime.chunk_cache_mib) * kMebibyte) /
+            kMebibyte,
+        micro[r] == 0 ? "  <- idle" : "");
   }
   return text;
 }
@@ -98,27 +114,42 @@ std::string describe_ranks(const std::vector<Step>& steps, const Manifest& manif
 
 std::string describe_dry_run(const TrainJob& job, const Manifest& manifest, int world_size) {
   const auto task = make_task(job.task, manifest);
-  const Model model(job.model, ModelShape{manifest.feature_width, task->output_width(),
-                                          static_cast<std::uint64_t>(job.train.seed), at::kFloat});
+  const Model model(job.model,
+                    ModelShape{manifest.feature_width,
+                               task->output_width(),
+                               static_cast<std::uint64_t>(job.train.seed),
+                               at::kFloat});
   const MemoryModel memory = memory_model(job, manifest, model, task->output_width());
-  const auto steps = make_plan(chunk_loads(manifest, *task, job.task.target), job.train.step,
+  const auto steps = make_plan(chunk_loads(manifest, *task, job.task.target),
+                               job.train.step,
                                job.task.class_weights == "none",
-                               static_cast<std::uint64_t>(job.train.seed), 0);
+                               static_cast<std::uint64_t>(job.train.seed),
+                               0);
   std::string text = fmt::format(
       "dataset: {} nodes, {} edges, {} chunks, halo {} ({} hops), replication {:.2f}\n"
       "model: {} layers, {} parameters\n"
       "plan: {} steps an epoch, {} epochs at most, step size {}\n",
-      manifest.nodes, manifest.edges, manifest.chunks.size(), manifest.halo_mode, manifest.halo_hops,
-      manifest.replication, model.num_layers(), static_cast<std::int64_t>(memory.parameters),
-      steps.size(), job.train.epochs, step_text(job.train.step));
+      manifest.nodes,
+      manifest.edges,
+      manifest.chunks.size(),
+      manifest.halo_mode,
+      manifest.halo_hops,
+      manifest.replication,
+      model.num_layers(),
+      static_cast<std::int64_t>(memory.parameters),
+      steps.size(),
+      job.train.epochs,
+      step_text(job.train.step));
   text += describe_ranks(steps, manifest, memory, job, world_size);
   std::size_t most = 0;
   for (const Step& step : steps) most = std::max(most, step.micro_batches.size());
   if (static_cast<std::size_t>(world_size) > most) {
     text += fmt::format(
-        "{} ranks would be idle: a step has at most {} micro-batches; preprocess into more chunks or "
+        "{} ranks would be idle: a step has at most {} micro-batches; preprocess into more chunks "
+        "or "
         "start fewer ranks\n",
-        static_cast<std::size_t>(world_size) - most, most);
+        static_cast<std::size_t>(world_size) - most,
+        most);
   }
   text.pop_back();
   return text;

@@ -4,7 +4,8 @@
 
 namespace regatta {
 
-bool EarlyStopping::observe(const Metrics& validation, std::int64_t epoch,
+bool EarlyStopping::observe(const Metrics& validation,
+                            std::int64_t epoch,
                             std::int64_t epochs_since) {
   const bool accuracy_good = validation.accuracy >= best_accuracy;
   const bool loss_good = validation.loss <= best_loss;
@@ -15,7 +16,8 @@ bool EarlyStopping::observe(const Metrics& validation, std::int64_t epoch,
   waited = 0;
   best_accuracy = std::max(best_accuracy, validation.accuracy);
   best_loss = std::min(best_loss, validation.loss);
-  if (!(accuracy_good && loss_good)) return false;
+  if (!(accuracy_good && loss_good))
+    return false;
   best_epoch = epoch;
   return true;
 }

@@ -71,8 +71,11 @@ std::vector<std::int64_t> chunks_of_rank(const Manifest& manifest, Communicator&
   return mine;
 }
 
-SplitMetrics evaluate_model(Model& model, const Task& task, BatchStore& store,
-                            const std::vector<Split>& splits, Communicator& world) {
+SplitMetrics evaluate_model(Model& model,
+                            const Task& task,
+                            BatchStore& store,
+                            const std::vector<Split>& splits,
+                            Communicator& world) {
   const torch::NoGradGuard no_grad;
   SplitCounts counts;
   counts.fill(MetricCounts(task.output_width()));

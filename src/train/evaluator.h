@@ -14,12 +14,17 @@ namespace regatta {
 /// Metrics by split (index = Split); count 0 where a split was not asked for or is empty.
 using SplitMetrics = std::array<Metrics, 4>;
 
-/// Collective: every rank takes its chunks and all get the same result, which does not depend on the number of ranks:
-/// losses are added chunk by chunk in the order of the chunks. No dropout, no gradients.
-SplitMetrics evaluate_model(Model& model, const Task& task, BatchStore& store,
-                            const std::vector<Split>& splits, Communicator& world);
+/// Collective: every rank takes its chunks and all get the same result, which does not depend on
+/// the number of ranks: losses are added chunk by chunk in the order of the chunks. No dropout, no
+/// gradients.
+SplitMetrics evaluate_model(Model& model,
+                            const Task& task,
+                            BatchStore& store,
+                            const std::vector<Split>& splits,
+                            Communicator& world);
 
-/// Chunks of the dataset that this rank evaluates or predicts on, by the same greedy assignment as training.
+/// Chunks of the dataset that this rank evaluates or predicts on, by the same greedy assignment as
+/// training.
 std::vector<std::int64_t> chunks_of_rank(const Manifest& manifest, Communicator& world);
 
 /// Estimated work of a chunk, in row-sized units.

@@ -31,7 +31,8 @@ void load_model_tensors(Model& model, const NamedTensors& tensors, const std::st
       continue;
     }
     if (found->second.sizes() != parameter.sizes()) {
-      faults += fmt::format("\n  {} has shape [{}], the model needs [{}]", name,
+      faults += fmt::format("\n  {} has shape [{}], the model needs [{}]",
+                            name,
                             fmt::join(found->second.sizes().vec(), ", "),
                             fmt::join(parameter.sizes().vec(), ", "));
     } else {
@@ -40,7 +41,8 @@ void load_model_tensors(Model& model, const NamedTensors& tensors, const std::st
     }
     by_name.erase(found);
   }
-  for (const auto& [name, tensor] : by_name) faults += fmt::format("\n  {} is not in the model", name);
+  for (const auto& [name, tensor] : by_name)
+    faults += fmt::format("\n  {} is not in the model", name);
   if (!faults.empty()) {
     fail(ExitCode::kData, "{}: its tensors do not fit the configured model:{}", where, faults);
   }
@@ -53,41 +55,50 @@ void check_ranks_agree(const std::string& digest, Communicator& world) {
     const std::string other(reinterpret_cast<const char*>(all[rank].data()), all[rank].size());
     const std::string first(reinterpret_cast<const char*>(all[0].data()), all[0].size());
     if (other != first) {
-      fail(ExitCode::kInternal, "the model of rank {} ({}) differs from that of rank 0 ({})", rank,
-           other, first);
+      fail(ExitCode::kInternal,
+           "the model of rank {} ({}) differs from that of rank 0 ({})",
+           rank,
+           other,
+           first);
     }
   }
 }
 
 std::int64_t count_of_split(const ManifestChunk& chunk, const std::string& target, Split split) {
   const auto counts = chunk.class_counts.find(target);
-  if (counts == chunk.class_counts.end()) return 0;
+  if (counts == chunk.class_counts.end())
+    return 0;
   const auto classes = counts->second.find(split_name(split));
-  if (classes == counts->second.end()) return 0;
+  if (classes == counts->second.end())
+    return 0;
   std::int64_t sum = 0;
   for (const std::int64_t n : classes->second) sum += n;
   return sum;
 }
 
 std::string checkpoint_folder(const std::string& folder) {
-  return std::filesystem::is_directory(folder + "/checkpoints") ? folder + "/checkpoints/best" : folder;
+  return std::filesystem::is_directory(folder + "/checkpoints") ? folder + "/checkpoints/best"
+                                                                : folder;
 }
 
 nlohmann::ordered_json read_checkpoint_state(const std::string& folder) {
   return read_checkpoint(folder).state;
 }
 
-LoadedModel load_model(const std::string& where, const Manifest& manifest,
+LoadedModel load_model(const std::string& where,
+                       const Manifest& manifest,
                        const BatchPlacement& placement) {
   const Checkpoint checkpoint = read_checkpoint(where);
   check_dataset_agrees(checkpoint.state, manifest, where);
   LoadedModel loaded;
   loaded.job = job_of_checkpoint(checkpoint.state, where);
   loaded.classes = checkpoint.state.at("dataset").value("classes", std::vector<std::string>{});
-  loaded.model = std::make_shared<Model>(
-      loaded.job.model,
-      ModelShape{manifest.feature_width, static_cast<std::int64_t>(loaded.classes.size()), 0,
-                 placement.dtype});
+  loaded.model =
+      std::make_shared<Model>(loaded.job.model,
+                              ModelShape{manifest.feature_width,
+                                         static_cast<std::int64_t>(loaded.classes.size()),
+                                         0,
+                                         placement.dtype});
   load_model_tensors(*loaded.model, checkpoint.model, where);
   loaded.model->to(placement.device);
   loaded.model->eval();

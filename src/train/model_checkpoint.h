@@ -17,11 +17,12 @@ namespace regatta {
 /// Copies of all parameters on the CPU, in the model's order.
 NamedTensors model_checkpoint_tensors(const Model& model);
 
-/// Copies `tensors` into the parameters of the same names. Throws Error(kData) naming `where` and each name that is missing,
-/// surplus or of another shape.
+/// Copies `tensors` into the parameters of the same names. Throws Error(kData) naming `where` and
+/// each name that is missing, surplus or of another shape.
 void load_model_tensors(Model& model, const NamedTensors& tensors, const std::string& where);
 
-/// Collective: Error(kInternal) on every rank when the ranks' digests differ, i.e. their replicas have drifted apart.
+/// Collective: Error(kInternal) on every rank when the ranks' digests differ, i.e. their replicas
+/// have drifted apart.
 void check_ranks_agree(const std::string& digest, Communicator& world);
 
 /// Targets of `split` in a chunk, by the manifest.
@@ -40,9 +41,10 @@ struct LoadedModel {
   std::shared_ptr<Model> model;
 };
 
-/// Reads the checkpoint FOLDER, checks that features and classes agree with `manifest`, and builds the model on
-/// `placement`. Throws Error(kData).
-LoadedModel load_model(const std::string& folder, const Manifest& manifest,
+/// Reads the checkpoint FOLDER, checks that features and classes agree with `manifest`, and builds
+/// the model on `placement`. Throws Error(kData).
+LoadedModel load_model(const std::string& folder,
+                       const Manifest& manifest,
                        const BatchPlacement& placement);
 
 }  // namespace regatta

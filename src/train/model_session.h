@@ -17,13 +17,13 @@ namespace regatta {
 enum class ModelUse { kEvaluate, kPredict };
 
 struct ModelSessionArguments {
-  std::string checkpoint;                ///< checkpoint folder or run folder
+  std::string checkpoint;  ///< checkpoint folder or run folder
   std::string dataset;
-  std::vector<std::string> overrides;    ///< "runtime.threads=2" over the stored configuration
+  std::vector<std::string> overrides;  ///< "runtime.threads=2" over the stored configuration
 };
 
-/// Opens both and checks that they fit. Precision and device come from the stored configuration unless overridden; a task
-/// is made for kEvaluate only, since data to predict on needs no labels.
+/// Opens both and checks that they fit. Precision and device come from the stored configuration
+/// unless overridden; a task is made for kEvaluate only, since data to predict on needs no labels.
 struct ModelSession {
   ModelSession(const ModelSessionArguments& arguments, ModelUse use, Communicator& world);
 

@@ -13,34 +13,45 @@ namespace {
 
 using torch::optim::OptimizerParamState;
 
-/// Names the slots of one optimiser's per-parameter state; `visit(name, tensor)` and `count(name, step)` get references.
+/// Names the slots of one optimiser's per-parameter state; `visit(name, tensor)` and `count(name,
+/// step)` get references.
 template <class VisitTensor, class VisitCount>
 void visit_slots(torch::optim::AdamParamState& s, VisitTensor tensor, VisitCount count) {
-  tensor("exp_avg", [&s] { return s.exp_avg(); }, [&s](at::Tensor v) { s.exp_avg(v); });
-  tensor("exp_avg_sq", [&s] { return s.exp_avg_sq(); }, [&s](at::Tensor v) { s.exp_avg_sq(v); });
+  tensor(
+      "exp_avg", [&s] { return s.exp_avg(); }, [&s](at::Tensor v) { s.exp_avg(v); });
+  tensor(
+      "exp_avg_sq", [&s] { return s.exp_avg_sq(); }, [&s](at::Tensor v) { s.exp_avg_sq(v); });
   count([&s] { return s.step(); }, [&s](std::int64_t v) { s.step(v); });
 }
 template <class VisitTensor, class VisitCount>
 void visit_slots(torch::optim::AdamWParamState& s, VisitTensor tensor, VisitCount count) {
-  tensor("exp_avg", [&s] { return s.exp_avg(); }, [&s](at::Tensor v) { s.exp_avg(v); });
-  tensor("exp_avg_sq", [&s] { return s.exp_avg_sq(); }, [&s](at::Tensor v) { s.exp_avg_sq(v); });
+  tensor(
+      "exp_avg", [&s] { return s.exp_avg(); }, [&s](at::Tensor v) { s.exp_avg(v); });
+  tensor(
+      "exp_avg_sq", [&s] { return s.exp_avg_sq(); }, [&s](at::Tensor v) { s.exp_avg_sq(v); });
   count([&s] { return s.step(); }, [&s](std::int64_t v) { s.step(v); });
 }
 template <class VisitTensor, class VisitCount>
 void visit_slots(torch::optim::SGDParamState& s, VisitTensor tensor, VisitCount) {
-  tensor("momentum_buffer", [&s] { return s.momentum_buffer(); },
-         [&s](at::Tensor v) { s.momentum_buffer(v); });
+  tensor(
+      "momentum_buffer",
+      [&s] { return s.momentum_buffer(); },
+      [&s](at::Tensor v) { s.momentum_buffer(v); });
 }
 template <class VisitTensor, class VisitCount>
 void visit_slots(torch::optim::RMSpropParamState& s, VisitTensor tensor, VisitCount count) {
-  tensor("square_avg", [&s] { return s.square_avg(); }, [&s](at::Tensor v) { s.square_avg(v); });
-  tensor("momentum_buffer", [&s] { return s.momentum_buffer(); },
-         [&s](at::Tensor v) { s.momentum_buffer(v); });
+  tensor(
+      "square_avg", [&s] { return s.square_avg(); }, [&s](at::Tensor v) { s.square_avg(v); });
+  tensor(
+      "momentum_buffer",
+      [&s] { return s.momentum_buffer(); },
+      [&s](at::Tensor v) { s.momentum_buffer(v); });
   count([&s] { return s.step(); }, [&s](std::int64_t v) { s.step(v); });
 }
 template <class VisitTensor, class VisitCount>
 void visit_slots(torch::optim::AdagradParamState& s, VisitTensor tensor, VisitCount count) {
-  tensor("sum", [&s] { return s.sum(); }, [&s](at::Tensor v) { s.sum(v); });
+  tensor(
+      "sum", [&s] { return s.sum(); }, [&s](at::Tensor v) { s.sum(v); });
   count([&s] { return s.step(); }, [&s](std::int64_t v) { s.step(v); });
 }
 
@@ -62,11 +73,13 @@ class TorchBacked : public Optimiser {
     NamedTensors list;
     for (const auto& [name, parameter] : parameters_) {
       const auto found = torch_.state().find(parameter.unsafeGetTensorImpl());
-      if (found == torch_.state().end()) continue;
+      if (found == torch_.state().end())
+        continue;
       visit_slots(
           static_cast<ParamState&>(*found->second),
           [&](const char* slot, auto get, auto) {
-            if (get().defined()) list.emplace_back(name + "." + slot, get());
+            if (get().defined())
+              list.emplace_back(name + "." + slot, get());
           },
           [&](auto get, auto) {
             list.emplace_back(name + ".step", torch::tensor(static_cast<std::int64_t>(get())));
@@ -87,11 +100,13 @@ class TorchBacked : public Optimiser {
           },
           [&](auto, auto set) {
             const auto found = by_name.find(name + ".step");
-            if (found == by_name.end()) return;
+            if (found == by_name.end())
+              return;
             set(found->second.template item<std::int64_t>());
             any = true;
           });
-      if (any) torch_.state()[parameter.unsafeGetTensorImpl()] = std::move(slots);
+      if (any)
+        torch_.state()[parameter.unsafeGetTensorImpl()] = std::move(slots);
     }
   }
 
@@ -102,12 +117,16 @@ class TorchBacked : public Optimiser {
     return list;
   }
   template <class Set>
-  static bool load_tensor(const std::map<std::string, at::Tensor>& by_name, const std::string& name,
-                          const at::Tensor& parameter, Set set) {
+  static bool load_tensor(const std::map<std::string, at::Tensor>& by_name,
+                          const std::string& name,
+                          const at::Tensor& parameter,
+                          Set set) {
     const auto found = by_name.find(name);
-    if (found == by_name.end()) return false;
+    if (found == by_name.end())
+      return false;
     if (found->second.sizes() != parameter.sizes()) {
-      fail(ExitCode::kData, "optimizer.safetensors: '{}' does not have the shape of its parameter",
+      fail(ExitCode::kData,
+           "optimizer.safetensors: '{}' does not have the shape of its parameter",
            name);
     }
     set(found->second.to(parameter.options()).clone());
@@ -121,19 +140,21 @@ class TorchBacked : public Optimiser {
 std::unique_ptr<Optimiser> make_adam(const OptimiserOptions& o, const NamedTensors& parameters) {
   using namespace torch::optim;
   return std::make_unique<TorchBacked<Adam, AdamOptions, AdamParamState>>(
-      parameters, AdamOptions(o.learning_rate)
-                      .betas({o.beta1, o.beta2})
-                      .eps(o.epsilon)
-                      .weight_decay(o.weight_decay));
+      parameters,
+      AdamOptions(o.learning_rate)
+          .betas({o.beta1, o.beta2})
+          .eps(o.epsilon)
+          .weight_decay(o.weight_decay));
 }
 
 std::unique_ptr<Optimiser> make_adamw(const OptimiserOptions& o, const NamedTensors& parameters) {
   using namespace torch::optim;
   return std::make_unique<TorchBacked<AdamW, AdamWOptions, AdamWParamState>>(
-      parameters, AdamWOptions(o.learning_rate)
-                      .betas({o.beta1, o.beta2})
-                      .eps(o.epsilon)
-                      .weight_decay(o.weight_decay));
+      parameters,
+      AdamWOptions(o.learning_rate)
+          .betas({o.beta1, o.beta2})
+          .eps(o.epsilon)
+          .weight_decay(o.weight_decay));
 }
 
 std::unique_ptr<Optimiser> make_sgd(const OptimiserOptions& o, const NamedTensors& parameters) {
@@ -142,27 +163,28 @@ std::unique_ptr<Optimiser> make_sgd(const OptimiserOptions& o, const NamedTensor
     fail(ExitCode::kUsage, "train.optimiser.nesterov: needs a momentum above 0");
   }
   return std::make_unique<TorchBacked<SGD, SGDOptions, SGDParamState>>(
-      parameters, SGDOptions(o.learning_rate)
-                      .momentum(o.momentum)
-                      .nesterov(o.nesterov)
-                      .weight_decay(o.weight_decay));
+      parameters,
+      SGDOptions(o.learning_rate)
+          .momentum(o.momentum)
+          .nesterov(o.nesterov)
+          .weight_decay(o.weight_decay));
 }
 
 std::unique_ptr<Optimiser> make_rmsprop(const OptimiserOptions& o, const NamedTensors& parameters) {
   using namespace torch::optim;
   return std::make_unique<TorchBacked<RMSprop, RMSpropOptions, RMSpropParamState>>(
-      parameters, RMSpropOptions(o.learning_rate)
-                      .alpha(o.smoothing)
-                      .eps(o.epsilon)
-                      .momentum(o.momentum)
-                      .weight_decay(o.weight_decay));
+      parameters,
+      RMSpropOptions(o.learning_rate)
+          .alpha(o.smoothing)
+          .eps(o.epsilon)
+          .momentum(o.momentum)
+          .weight_decay(o.weight_decay));
 }
 
 std::unique_ptr<Optimiser> make_adagrad(const OptimiserOptions& o, const NamedTensors& parameters) {
   using namespace torch::optim;
   return std::make_unique<TorchBacked<Adagrad, AdagradOptions, AdagradParamState>>(
-      parameters,
-      AdagradOptions(o.learning_rate).eps(o.epsilon).weight_decay(o.weight_decay));
+      parameters, AdagradOptions(o.learning_rate).eps(o.epsilon).weight_decay(o.weight_decay));
 }
 
 struct Row {
@@ -190,9 +212,12 @@ std::vector<std::string> optimiser_names() {
 std::unique_ptr<Optimiser> make_optimiser(const OptimiserOptions& options,
                                           const NamedTensors& parameters) {
   for (const Row& row : kOptimisers) {
-    if (options.kind == row.name) return row.make(options, parameters);
+    if (options.kind == row.name)
+      return row.make(options, parameters);
   }
-  fail(ExitCode::kUsage, "train.optimiser.kind: unknown '{}'; known: {}", options.kind,
+  fail(ExitCode::kUsage,
+       "train.optimiser.kind: unknown '{}'; known: {}",
+       options.kind,
        fmt::join(optimiser_names(), ", "));
 }
 

@@ -27,6 +27,7 @@ class Optimiser {
 
 std::vector<std::string> optimiser_names();
 /// Throws Error(kUsage) for an unknown name or options that contradict each other.
-std::unique_ptr<Optimiser> make_optimiser(const OptimiserOptions& options, const NamedTensors& parameters);
+std::unique_ptr<Optimiser> make_optimiser(const OptimiserOptions& options,
+                                          const NamedTensors& parameters);
 
 }  // namespace regatta

@@ -19,7 +19,8 @@ std::vector<std::int64_t> shuffled(std::int64_t count, RandomKey key) {
   return order;
 }
 
-std::vector<ChunkLoad> in_epoch_order(const std::vector<ChunkLoad>& chunks, std::uint64_t seed,
+std::vector<ChunkLoad> in_epoch_order(const std::vector<ChunkLoad>& chunks,
+                                      std::uint64_t seed,
                                       std::uint64_t epoch) {
   std::vector<ChunkLoad> ordered;
   const auto key = make_random_key(seed, RandomPurpose::kChunkOrder, epoch, 0);
@@ -37,13 +38,15 @@ void add_whole(Step& step, const ChunkLoad& chunk) {
 std::vector<Step> steps_of_chunks(const std::vector<ChunkLoad>& chunks, std::size_t per_step) {
   std::vector<Step> steps;
   for (std::size_t i = 0; i < chunks.size(); ++i) {
-    if (i % per_step == 0) steps.emplace_back();
+    if (i % per_step == 0)
+      steps.emplace_back();
     add_whole(steps.back(), chunks[i]);
   }
   return steps;
 }
 
-std::vector<Step> steps_of_targets(const std::vector<ChunkLoad>& chunks, std::int64_t per_step,
+std::vector<Step> steps_of_targets(const std::vector<ChunkLoad>& chunks,
+                                   std::int64_t per_step,
                                    bool uniform_weights) {
   std::vector<Step> steps;
   std::int64_t room = 0;
@@ -67,20 +70,29 @@ std::vector<Step> steps_of_targets(const std::vector<ChunkLoad>& chunks, std::in
 
 }  // namespace
 
-std::vector<std::int64_t> target_order(std::int64_t count, std::uint64_t seed, std::uint64_t epoch,
+std::vector<std::int64_t> target_order(std::int64_t count,
+                                       std::uint64_t seed,
+                                       std::uint64_t epoch,
                                        std::int64_t chunk) {
-  return shuffled(count, make_random_key(seed, RandomPurpose::kTargetOrder, epoch,
-                                         static_cast<std::uint64_t>(chunk)));
+  return shuffled(
+      count,
+      make_random_key(seed, RandomPurpose::kTargetOrder, epoch, static_cast<std::uint64_t>(chunk)));
 }
 
-std::vector<Step> make_plan(const std::vector<ChunkLoad>& all, const StepOptions& options,
-                            bool uniform_weights, std::uint64_t seed, std::uint64_t epoch) {
+std::vector<Step> make_plan(const std::vector<ChunkLoad>& all,
+                            const StepOptions& options,
+                            bool uniform_weights,
+                            std::uint64_t seed,
+                            std::uint64_t epoch) {
   std::vector<ChunkLoad> chunks;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(chunks),
-               [](const ChunkLoad& chunk) { return chunk.targets > 0; });
-  if (options.full()) return steps_of_chunks(chunks, std::max<std::size_t>(1, chunks.size()));
+  std::copy_if(all.begin(), all.end(), std::back_inserter(chunks), [](const ChunkLoad& chunk) {
+    return chunk.targets > 0;
+  });
+  if (options.full())
+    return steps_of_chunks(chunks, std::max<std::size_t>(1, chunks.size()));
   chunks = in_epoch_order(chunks, seed, epoch);
-  if (options.chunks > 0) return steps_of_chunks(chunks, static_cast<std::size_t>(options.chunks));
+  if (options.chunks > 0)
+    return steps_of_chunks(chunks, static_cast<std::size_t>(options.chunks));
   return steps_of_targets(chunks, options.targets, uniform_weights);
 }
 

@@ -18,7 +18,9 @@ void append_rows(std::vector<float>& to, const at::Tensor& rows) {
   to.insert(to.end(), data, data + host.numel());
 }
 
-void predict_chunk(Model& model, const PreparedChunk& prepared, const PredictionColumns& columns,
+void predict_chunk(Model& model,
+                   const PreparedChunk& prepared,
+                   const PredictionColumns& columns,
                    Predictions& result) {
   const PassContext pass{&prepared.batch};
   const std::int64_t owned = prepared.chunk->num_owned;
@@ -35,7 +37,8 @@ void predict_chunk(Model& model, const PreparedChunk& prepared, const Prediction
   const at::Tensor predicted = logits.argmax(1).cpu();
   const auto* p = predicted.const_data_ptr<std::int64_t>();
   result.predicted.insert(result.predicted.end(), p, p + owned);
-  if (columns.probabilities) append_rows(result.probability, torch::softmax(logits, 1));
+  if (columns.probabilities)
+    append_rows(result.probability, torch::softmax(logits, 1));
   for (std::int64_t i = 0; i < owned; ++i) {
     const auto node = static_cast<std::size_t>(i);
     result.global_id.push_back(prepared.chunk->global_id[node]);
@@ -51,10 +54,12 @@ template <class T>
 std::vector<T> gather(const std::vector<T>& mine, Communicator& world) {
   std::vector<T> all;
   for (const auto& part : world.all_gather(std::as_bytes(std::span<const T>(mine)))) {
-    if (world.rank() != 0) break;
+    if (world.rank() != 0)
+      break;
     const std::size_t count = part.size() / sizeof(T);
     all.resize(all.size() + count);
-    if (count > 0) std::memcpy(all.data() + all.size() - count, part.data(), part.size());
+    if (count > 0)
+      std::memcpy(all.data() + all.size() - count, part.data(), part.size());
   }
   return all;
 }
@@ -78,10 +83,12 @@ std::vector<std::string> gather_texts(const std::vector<std::string>& mine, Comm
 }
 
 template <class T>
-std::vector<T> reordered(const std::vector<T>& rows, const std::vector<std::size_t>& order,
+std::vector<T> reordered(const std::vector<T>& rows,
+                         const std::vector<std::size_t>& order,
                          std::int64_t width) {
   std::vector<T> sorted;
-  if (rows.empty()) return sorted;
+  if (rows.empty())
+    return sorted;
   sorted.reserve(rows.size());
   for (const std::size_t i : order) {
     const auto from = rows.begin() + static_cast<std::ptrdiff_t>(i) * width;
@@ -105,17 +112,23 @@ void sort_by_global_id(Predictions& rows) {
 
 }  // namespace
 
-Predictions predict_nodes(Model& model, BatchStore& store, const PredictionColumns& columns,
+Predictions predict_nodes(Model& model,
+                          BatchStore& store,
+                          const PredictionColumns& columns,
                           Communicator& world) {
   const torch::NoGradGuard no_grad;
   if (columns.embedding_layer >= model.num_layers()) {
-    fail(ExitCode::kUsage, "embedding layer {} was asked for, the model has {} layers (0 to {})",
-         columns.embedding_layer, model.num_layers(), model.num_layers() - 1);
+    fail(ExitCode::kUsage,
+         "embedding layer {} was asked for, the model has {} layers (0 to {})",
+         columns.embedding_layer,
+         model.num_layers(),
+         model.num_layers() - 1);
   }
   Predictions mine;
   const auto chunks = chunks_of_rank(store.dataset().manifest(), world);
   store.begin(chunks);
-  for (std::size_t i = 0; i < chunks.size(); ++i) predict_chunk(model, *store.next(), columns, mine);
+  for (std::size_t i = 0; i < chunks.size(); ++i)
+    predict_chunk(model, *store.next(), columns, mine);
 
   Predictions all;
   all.classes = world.all_reduce_max(mine.classes);
@@ -125,7 +138,8 @@ Predictions predict_nodes(Model& model, BatchStore& store, const PredictionColum
   all.predicted = gather(mine.predicted, world);
   all.probability = gather(mine.probability, world);
   all.embedding = gather(mine.embedding, world);
-  if (world.rank() == 0) sort_by_global_id(all);
+  if (world.rank() == 0)
+    sort_by_global_id(all);
   return all;
 }
 

@@ -10,12 +10,12 @@
 namespace regatta {
 
 struct RunSummary {
-  Metrics train, validation, test;     ///< of the best model, without dropout
-  std::int64_t best_epoch = 0;         ///< 1-based; the last epoch where there is no validation split
+  Metrics train, validation, test;  ///< of the best model, without dropout
+  std::int64_t best_epoch = 0;      ///< 1-based; the last epoch where there is no validation split
   std::int64_t epochs = 0, steps = 0;
-  double seconds = 0;                  ///< of training, without the final evaluation
-  double data_stall_seconds = 0;       ///< waited for chunks, on rank 0
-  double reduce_wait_seconds = 0;      ///< waited for gradients, on rank 0
+  double seconds = 0;                         ///< of training, without the final evaluation
+  double data_stall_seconds = 0;              ///< waited for chunks, on rank 0
+  double reduce_wait_seconds = 0;             ///< waited for gradients, on rank 0
   std::int64_t resident_mib_before_data = 0;  ///< of rank 0
   int world_size = 1;
   int threads = 1;
@@ -23,8 +23,8 @@ struct RunSummary {
   std::int64_t parameters = 0;
   std::string device;
   std::int64_t seed = 0;
-  std::string model_digest;            ///< over all parameters' bytes of the best model
-  std::vector<double> first_losses;    ///< first 10 step losses
+  std::string model_digest;          ///< over all parameters' bytes of the best model
+  std::vector<double> first_losses;  ///< first 10 step losses
   nlohmann::ordered_json versions;
 };
 

@@ -16,45 +16,55 @@ namespace {
 int processors_of_process() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0)
+    return 1;
   return std::max(1, CPU_COUNT(&set));
 }
 
 int thread_count(const RuntimeOptions& options, const Communicator& world) {
-  if (options.threads > 0) return static_cast<int>(options.threads);
+  if (options.threads > 0)
+    return static_cast<int>(options.threads);
   return std::max(1, processors_of_process() / world.local_size());
 }
 
 /// The plugin when a GPU is to be used, null for the CPU.
 const CudaPlugin* wanted_gpu(const RuntimeOptions& options) {
-  if (options.device == "cpu") return nullptr;
+  if (options.device == "cpu")
+    return nullptr;
   std::string why;
   const CudaPlugin* plugin = cuda_plugin(&why);
   const bool usable = plugin != nullptr && plugin->device_count() > 0;
   if (options.device == "cuda" && !usable) {
-    fail(ExitCode::kDevice, "runtime.device: cuda was asked for, but {}; use device: cpu or auto",
-         plugin == nullptr ? why : std::string("no GPU is visible (driver missing, or none given to this job)"));
+    fail(ExitCode::kDevice,
+         "runtime.device: cuda was asked for, but {}; use device: cpu or auto",
+         plugin == nullptr
+             ? why
+             : std::string("no GPU is visible (driver missing, or none given to this job)"));
   }
   return usable ? plugin : nullptr;
 }
 
-void use_gpu(Runtime& runtime, const CudaPlugin& plugin, const RuntimeOptions& options,
+void use_gpu(Runtime& runtime,
+             const CudaPlugin& plugin,
+             const RuntimeOptions& options,
              Communicator& world) {
   const int devices = plugin.device_count();
-  const bool nccl = options.backend == "nccl" ||
-                    (options.backend == "auto" && world.size() > 1 && world.local_size() <= devices);
+  const bool nccl = options.backend == "nccl" || (options.backend == "auto" && world.size() > 1 &&
+                                                  world.local_size() <= devices);
   if (nccl && world.local_size() > devices) {
     fail(ExitCode::kDevice,
          "{} ranks on this node share {} GPUs; NCCL needs one GPU a rank: start fewer ranks or use "
          "runtime.backend: mpi",
-         world.local_size(), devices);
+         world.local_size(),
+         devices);
   }
   const int device = world.local_rank() % devices;
   plugin.select_device(device);
   runtime.placement.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device));
   runtime.placement.kernels = plugin.kernels();
   runtime.device_name = plugin.device_description(device);
-  if (!nccl) return;
+  if (!nccl)
+    return;
   runtime.nccl.reset(plugin.make_nccl_communicator(world, device));
   if (runtime.nccl == nullptr) {
     fail(ExitCode::kDevice, "runtime.backend: nccl is not in this build; use mpi");
@@ -72,7 +82,8 @@ Runtime make_runtime(const RuntimeOptions& options, Communicator& world) {
   set_compute_threads(runtime.threads);
   at::set_num_threads(runtime.threads);
   runtime.placement.dtype = options.precision == "fp64" ? at::kDouble : at::kFloat;
-  runtime.placement.kernels = options.kernels == "reference" ? &reference_kernels() : &cpu_kernels();
+  runtime.placement.kernels =
+      options.kernels == "reference" ? &reference_kernels() : &cpu_kernels();
   const CudaPlugin* plugin = wanted_gpu(options);
   if (plugin != nullptr) {
     use_gpu(runtime, *plugin, options, world);

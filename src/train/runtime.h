@@ -14,14 +14,15 @@ namespace regatta {
 struct Runtime {
   BatchPlacement placement;
   int threads = 1;
-  std::string device_name;                       ///< "cpu" or the GPU's description
-  std::unique_ptr<Communicator> nccl;            ///< null unless the backend is nccl
+  std::string device_name;             ///< "cpu" or the GPU's description
+  std::unique_ptr<Communicator> nccl;  ///< null unless the backend is nccl
   /// Sums gradients; `world` unless the backend is nccl.
   Communicator* gradients = nullptr;
 };
 
-/// Applies the thread count to LibTorch and the kernels. Throws Error(kDevice) for `device: cuda` without a GPU or without
-/// libregatta_cuda.so, and for more ranks on a node than GPUs under nccl; never falls back silently.
+/// Applies the thread count to LibTorch and the kernels. Throws Error(kDevice) for `device: cuda`
+/// without a GPU or without libregatta_cuda.so, and for more ranks on a node than GPUs under nccl;
+/// never falls back silently.
 Runtime make_runtime(const RuntimeOptions& options, Communicator& world);
 
 /// Versions of every library in use, for summary.json and --version.

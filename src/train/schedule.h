@@ -16,8 +16,11 @@ struct ScheduleState {
 };
 
 /// Rate of epoch `epoch` (0-based) of `epochs`, times the linear warm-up.
-double learning_rate(const ScheduleOptions& options, const ScheduleState& state, double base,
-                     std::int64_t epoch, std::int64_t epochs);
+double learning_rate(const ScheduleOptions& options,
+                     const ScheduleState& state,
+                     double base,
+                     std::int64_t epoch,
+                     std::int64_t epochs);
 
 /// Tells the plateau schedule the validation loss of an epoch; a no-op for the others.
 void observe_validation(const ScheduleOptions& options, ScheduleState& state, double loss);

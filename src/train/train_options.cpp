@@ -24,29 +24,42 @@ void OptimiserOptions::declare(OptionGroup& group) {
 }
 
 void ScheduleOptions::declare(OptionGroup& group) {
-  group.choice("kind", kind, {"constant", "step", "cosine", "plateau"},
+  group.choice("kind",
+               kind,
+               {"constant", "step", "cosine", "plateau"},
                "how the learning rate changes over epochs");
   group.integer("warmup", warmup, {.min = 0}, "epochs of linear warm-up");
   group.integer("every", every, {.min = 1}, "step: epochs between two decays");
-  group.number("factor", factor, {.min = 0, .max = 1, .min_exclusive = true, .max_exclusive = true},
+  group.number("factor",
+               factor,
+               {.min = 0, .max = 1, .min_exclusive = true, .max_exclusive = true},
                "step, plateau: factor of a decay");
   group.number("minimum", minimum, {.min = 0}, "cosine, plateau: lowest learning rate");
-  group.integer("patience", patience, {.min = 1}, "plateau: epochs without a lower validation loss");
+  group.integer(
+      "patience", patience, {.min = 1}, "plateau: epochs without a lower validation loss");
 }
 
 void TrainOptions::declare(OptionGroup& group) {
   group.integer("epochs", epochs, {.min = 1}, "epochs at most");
   group.integer("seed", seed, {.min = 0}, "seed of weights, dropouts and orders");
-  group.section("step", step, "what one optimiser step covers: everything (full), {chunks: k} or {targets: n}");
+  group.section("step",
+                step,
+                "what one optimiser step covers: everything (full), {chunks: k} or {targets: n}");
   group.section("optimiser", optimiser, "optimiser");
   group.section("schedule", schedule, "learning rate over epochs");
   group.number("clip_norm", clip_norm, {.min = 0}, "clips the global gradient norm; 0 = off");
-  group.integer("patience", patience, {.min = 0},
+  group.integer("patience",
+                patience,
+                {.min = 0},
                 "epochs without better validation loss or accuracy before stopping; 0 = never");
   group.integer("evaluate_every", evaluate_every, {.min = 1}, "epochs between two validations");
-  group.integer("checkpoint_every", checkpoint_every, {.min = 1},
+  group.integer("checkpoint_every",
+                checkpoint_every,
+                {.min = 1},
                 "epochs between two checkpoints; one is always written at the end");
-  group.choice("on_non_finite", on_non_finite, {"stop", "skip"},
+  group.choice("on_non_finite",
+               on_non_finite,
+               {"stop", "skip"},
                "what all ranks do when a loss or gradient is NaN or Inf");
   group.text("init_from", init_from, "checkpoint or run folder whose weights to start from");
 }
@@ -55,12 +68,18 @@ void RuntimeOptions::declare(OptionGroup& group) {
   group.choice("device", device, {"auto", "cpu", "cuda"}, "where to train");
   group.choice("backend", backend, {"auto", "mpi", "nccl"}, "how gradients are summed");
   group.choice("precision", precision, {"fp32", "fp64"}, "of parameters and activations");
-  group.choice("kernels", kernels, {"auto", "cpu", "reference"},
+  group.choice("kernels",
+               kernels,
+               {"auto", "cpu", "reference"},
                "attention kernels; reference = plain loops, for checking");
-  group.integer("threads", threads, {.min = 0, .max = 4096},
+  group.integer("threads",
+                threads,
+                {.min = 0, .max = 4096},
                 "compute threads a rank; 0 = processors of the node / ranks on it");
   group.integer("bucket_kib", bucket_kib, {.min = 1, .max = 1 << 20}, "size of a gradient bucket");
-  group.integer("chunk_cache_mib", chunk_cache_mib, {.min = 0},
+  group.integer("chunk_cache_mib",
+                chunk_cache_mib,
+                {.min = 0},
                 "prepared chunks kept in memory a rank; others are read again each time");
   group.integer("prefetch", prefetch, {.min = 1, .max = 64}, "chunks read ahead");
 }

@@ -13,21 +13,21 @@ namespace regatta {
 
 /// How much one optimiser step covers; knows nothing of ranks.
 struct StepOptions {
-  std::int64_t chunks = 0;     ///< chunks a step; 0 = not cut by chunks
-  std::int64_t targets = 0;    ///< targets a step; 0 = not cut by targets
+  std::int64_t chunks = 0;   ///< chunks a step; 0 = not cut by chunks
+  std::int64_t targets = 0;  ///< targets a step; 0 = not cut by targets
   bool full() const { return chunks == 0 && targets == 0; }
   void declare(OptionGroup& group);
 };
 
 struct OptimiserOptions {
-  std::string kind = "adam";   ///< row of the optimiser table
+  std::string kind = "adam";  ///< row of the optimiser table
   double learning_rate = 0.005;
-  double weight_decay = 0;     ///< L2 (adamw: decoupled)
+  double weight_decay = 0;  ///< L2 (adamw: decoupled)
   double momentum = 0;
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
-  double smoothing = 0.99;     ///< rmsprop: alpha
+  double smoothing = 0.99;  ///< rmsprop: alpha
   void declare(OptionGroup& group);
 };
 
@@ -47,24 +47,25 @@ struct TrainOptions {
   StepOptions step;
   OptimiserOptions optimiser;
   ScheduleOptions schedule;
-  double clip_norm = 0;                ///< global gradient norm; 0 = no clipping
-  std::int64_t patience = 100;         ///< epochs without better validation; 0 = never stop early
-  std::int64_t evaluate_every = 1;     ///< epochs between two validations
-  std::int64_t checkpoint_every = 100; ///< epochs between two checkpoints; one is always written at the end
+  double clip_norm = 0;             ///< global gradient norm; 0 = no clipping
+  std::int64_t patience = 100;      ///< epochs without better validation; 0 = never stop early
+  std::int64_t evaluate_every = 1;  ///< epochs between two validations
+  std::int64_t checkpoint_every =
+      100;  ///< epochs between two checkpoints; one is always written at the end
   std::string on_non_finite = "stop";  ///< stop | skip
   std::string init_from;               ///< checkpoint folder whose weights to start from
   void declare(OptionGroup& group);
 };
 
 struct RuntimeOptions {
-  std::string device = "auto";      ///< auto | cpu | cuda
-  std::string backend = "auto";     ///< auto | mpi | nccl
-  std::string precision = "fp32";   ///< fp32 | fp64
-  std::string kernels = "auto";     ///< auto | cpu | reference
-  std::int64_t threads = 0;         ///< compute threads a rank; 0 = cores of the node / ranks on it
-  std::int64_t bucket_kib = 4096;   ///< gradient bucket
+  std::string device = "auto";     ///< auto | cpu | cuda
+  std::string backend = "auto";    ///< auto | mpi | nccl
+  std::string precision = "fp32";  ///< fp32 | fp64
+  std::string kernels = "auto";    ///< auto | cpu | reference
+  std::int64_t threads = 0;        ///< compute threads a rank; 0 = cores of the node / ranks on it
+  std::int64_t bucket_kib = 4096;  ///< gradient bucket
   std::int64_t chunk_cache_mib = 2048;  ///< prepared chunks kept in memory a rank
-  std::int64_t prefetch = 2;        ///< chunks read ahead
+  std::int64_t prefetch = 2;            ///< chunks read ahead
   void declare(OptionGroup& group);
 };
 

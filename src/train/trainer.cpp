@@ -30,16 +30,22 @@ double gradient_norm(const std::vector<at::Tensor>& parameters) {
 void warn_of_idle_ranks(const std::vector<Step>& steps, const Communicator& world) {
   std::size_t most = 0;
   for (const Step& step : steps) most = std::max(most, step.micro_batches.size());
-  if (static_cast<std::size_t>(world.size()) <= most || world.rank() != 0) return;
+  if (static_cast<std::size_t>(world.size()) <= most || world.rank() != 0)
+    return;
   log::warn(
-      "{} ranks share steps of at most {} micro-batches, so {} ranks have no work; preprocess into at "
+      "{} ranks share steps of at most {} micro-batches, so {} ranks have no work; preprocess into "
+      "at "
       "least {} chunks or start fewer ranks",
-      world.size(), most, static_cast<std::size_t>(world.size()) - most, world.size());
+      world.size(),
+      most,
+      static_cast<std::size_t>(world.size()) - most,
+      world.size());
 }
 
 }  // namespace
 
-std::vector<ChunkLoad> chunk_loads(const Manifest& manifest, const Task& task,
+std::vector<ChunkLoad> chunk_loads(const Manifest& manifest,
+                                   const Task& task,
                                    const std::string& target) {
   std::vector<ChunkLoad> loads;
   for (std::size_t c = 0; c < manifest.chunks.size(); ++c) {
@@ -54,7 +60,9 @@ std::vector<ChunkLoad> chunk_loads(const Manifest& manifest, const Task& task,
   return loads;
 }
 
-Trainer::Trainer(const TrainJob& job, std::shared_ptr<const Dataset> dataset, std::string folder,
+Trainer::Trainer(const TrainJob& job,
+                 std::shared_ptr<const Dataset> dataset,
+                 std::string folder,
                  Communicator& world)
     : job_(job),
       dataset_(std::move(dataset)),
@@ -71,11 +79,13 @@ Trainer::Trainer(const TrainJob& job, std::shared_ptr<const Dataset> dataset, st
   optimiser_ = make_optimiser(job_.train.optimiser, model_->named());
   reducer_ = std::make_unique<GradientReducer>(
       model_->tensors(), *runtime_.gradients, ReducerOptions{job_.runtime.bucket_kib << 10});
-  store_ = std::make_unique<BatchStore>(
-      dataset_, task_.get(),
-      BatchStoreSettings{model_->num_layers(), runtime_.placement,
-                         job_.runtime.chunk_cache_mib << 20,
-                         static_cast<int>(job_.runtime.prefetch)});
+  store_ =
+      std::make_unique<BatchStore>(dataset_,
+                                   task_.get(),
+                                   BatchStoreSettings{model_->num_layers(),
+                                                      runtime_.placement,
+                                                      job_.runtime.chunk_cache_mib << 20,
+                                                      static_cast<int>(job_.runtime.prefetch)});
   loads_ = chunk_loads(manifest, *task_, job_.task.target);
   uniform_weights_ = job_.task.class_weights == "none";
   for (const ManifestChunk& chunk : manifest.chunks) {
@@ -89,16 +99,21 @@ Trainer::Trainer(const TrainJob& job, std::shared_ptr<const Dataset> dataset, st
     fail(ExitCode::kUsage, "train.step: give either chunks or targets, not both");
   }
   if (plan(0).empty()) {
-    fail(ExitCode::kData, "{}: target '{}' has no training nodes; give the dataset a split with 'train'",
-         dataset_->folder(), job_.task.target);
+    fail(ExitCode::kData,
+         "{}: target '{}' has no training nodes; give the dataset a split with 'train'",
+         dataset_->folder(),
+         job_.task.target);
   }
 }
 
 Trainer::~Trainer() = default;
 
 std::vector<Step> Trainer::plan(std::uint64_t epoch) const {
-  return make_plan(loads_, job_.train.step, uniform_weights_,
-                   static_cast<std::uint64_t>(job_.train.seed), epoch);
+  return make_plan(loads_,
+                   job_.train.step,
+                   uniform_weights_,
+                   static_cast<std::uint64_t>(job_.train.seed),
+                   epoch);
 }
 
 void Trainer::announce_epoch(const std::vector<Step>& steps) {
@@ -114,21 +129,24 @@ void Trainer::announce_epoch(const std::vector<Step>& steps) {
 
 const TargetRows& Trainer::training_targets(std::int64_t chunk) {
   const auto found = training_targets_.find(chunk);
-  if (found != training_targets_.end()) return found->second;
+  if (found != training_targets_.end())
+    return found->second;
   const auto read = dataset_->read_chunk(chunk);
-  return training_targets_[chunk] = target_rows(task_->target_of(*read), Split::kTrain,
-                                                task_->split_index(), at::Device(at::kCPU));
+  return training_targets_[chunk] = target_rows(
+             task_->target_of(*read), Split::kTrain, task_->split_index(), at::Device(at::kCPU));
 }
 
-double Trainer::global_weight(const Step& step, const std::vector<std::size_t>& mine,
+double Trainer::global_weight(const Step& step,
+                              const std::vector<std::size_t>& mine,
                               std::uint64_t epoch) {
-  if (step.weight >= 0) return step.weight;
+  if (step.weight >= 0)
+    return step.weight;
   double sum = 0;
   for (const std::size_t i : mine) {
     const MicroBatch& micro = step.micro_batches[i];
     const TargetRows& rows = training_targets(micro.chunk);
-    const auto order = target_order(rows.count(), static_cast<std::uint64_t>(job_.train.seed), epoch,
-                                    micro.chunk);
+    const auto order =
+        target_order(rows.count(), static_cast<std::uint64_t>(job_.train.seed), epoch, micro.chunk);
     const std::vector<std::int64_t> chosen(order.begin() + micro.first,
                                            order.begin() + micro.first + micro.count);
     const at::Tensor index = torch::tensor(chosen, torch::kInt64);
@@ -173,7 +191,8 @@ double Trainer::gradients_of_step(const Step& step, std::uint64_t epoch) {
 /// All ranks hold the same loss and gradients here, so they decide alike without a message.
 bool Trainer::finite_everywhere(double loss) {
   last_grad_norm_ = gradient_norm(model_->tensors());
-  if (std::isfinite(loss) && std::isfinite(last_grad_norm_)) return true;
+  if (std::isfinite(loss) && std::isfinite(last_grad_norm_))
+    return true;
   std::string culprit = "the loss";
   for (const auto& [name, parameter] : model_->named()) {
     if (parameter.grad().defined() && !at::isfinite(parameter.grad()).all().item<bool>()) {
@@ -183,11 +202,15 @@ bool Trainer::finite_everywhere(double loss) {
   }
   if (job_.train.on_non_finite == "stop") {
     fail(ExitCode::kNonFinite,
-         "step {}: {} is not finite (loss {}); lower train.optimiser.learning_rate, set train.clip_norm, "
+         "step {}: {} is not finite (loss {}); lower train.optimiser.learning_rate, set "
+         "train.clip_norm, "
          "or skip such steps with train.on_non_finite: skip",
-         state_.step + 1, culprit, loss);
+         state_.step + 1,
+         culprit,
+         loss);
   }
-  if (world_.rank() == 0) log::warn("step {}: {} is not finite, the step is skipped", state_.step + 1, culprit);
+  if (world_.rank() == 0)
+    log::warn("step {}: {} is not finite, the step is skipped", state_.step + 1, culprit);
   return false;
 }
 
@@ -196,7 +219,8 @@ void Trainer::apply_gradients() {
   if (limit > 0 && last_grad_norm_ > limit) {
     const torch::NoGradGuard no_grad;
     for (at::Tensor parameter : model_->tensors()) {
-      if (parameter.grad().defined()) parameter.mutable_grad().mul_(limit / last_grad_norm_);
+      if (parameter.grad().defined())
+        parameter.mutable_grad().mul_(limit / last_grad_norm_);
     }
   }
   optimiser_->step();
@@ -204,8 +228,10 @@ void Trainer::apply_gradients() {
 
 double Trainer::train_step(const Step& step, std::uint64_t epoch) {
   const double loss = gradients_of_step(step, epoch);
-  if (finite_everywhere(loss)) apply_gradients();
-  if (state_.first_losses.size() < kFirstLosses) state_.first_losses.push_back(loss);
+  if (finite_everywhere(loss))
+    apply_gradients();
+  if (state_.first_losses.size() < kFirstLosses)
+    state_.first_losses.push_back(loss);
   ++state_.step;
   return loss;
 }
@@ -216,8 +242,11 @@ EpochReport Trainer::train_epoch(std::int64_t epoch) {
   EpochReport report;
   report.epoch = epoch + 1;
   report.epochs = job_.train.epochs;
-  report.learning_rate = learning_rate(job_.train.schedule, state_.schedule,
-                                       job_.train.optimiser.learning_rate, epoch, job_.train.epochs);
+  report.learning_rate = learning_rate(job_.train.schedule,
+                                       state_.schedule,
+                                       job_.train.optimiser.learning_rate,
+                                       epoch,
+                                       job_.train.epochs);
   optimiser_->set_learning_rate(report.learning_rate);
   announce_epoch(steps);
   double loss_sum = 0, weight_sum = 0;
@@ -225,7 +254,8 @@ EpochReport Trainer::train_epoch(std::int64_t epoch) {
     const double weight = steps[s].weight >= 0 ? steps[s].weight : 1;
     loss_sum += weight * train_step(steps[s], static_cast<std::uint64_t>(epoch));
     weight_sum += weight;
-    log_->progress(report.epoch, static_cast<std::int64_t>(s + 1), static_cast<std::int64_t>(steps.size()));
+    log_->progress(
+        report.epoch, static_cast<std::int64_t>(s + 1), static_cast<std::int64_t>(steps.size()));
   }
   report.loss = loss_sum / weight_sum;
   report.steps = state_.step;
@@ -247,7 +277,8 @@ void Trainer::validate(EpochReport& report) {
     state_.early_stopping.best_epoch = report.epoch;
     return;
   }
-  if (report.epoch % job_.train.evaluate_every != 0 && !last) return;
+  if (report.epoch % job_.train.evaluate_every != 0 && !last)
+    return;
   const SplitMetrics metrics =
       evaluate_model(*model_, *task_, *store_, {Split::kValidation}, world_);
   report.validation = metrics[static_cast<std::size_t>(Split::kValidation)];
@@ -258,7 +289,8 @@ void Trainer::validate(EpochReport& report) {
 }
 
 void Trainer::save_checkpoints() {
-  if (best_.empty() || !has_validation_) keep_best();
+  if (best_.empty() || !has_validation_)
+    keep_best();
   const std::string digest = tensors_digest(model_checkpoint_tensors(*model_));
   check_ranks_agree(digest, world_);
   if (world_.rank() == 0) {
@@ -280,7 +312,8 @@ void Trainer::start(bool resume) {
   if (resume) {
     const Checkpoint checkpoint = read_checkpoint(last);
     check_resumable(checkpoint.state,
-                    describe_training(job_, dataset_->manifest(), task_->class_names()), last);
+                    describe_training(job_, dataset_->manifest(), task_->class_names()),
+                    last);
     state_ = training_state_from_json(checkpoint.state, last);
     load_model_tensors(*model_, checkpoint.model, last);
     optimiser_->load(checkpoint.optimizer);
@@ -307,7 +340,8 @@ RunSummary Trainer::run(bool resume) {
     validate(report);
     log_->epoch(report);
     state_.seconds = seconds_before + timer.seconds();
-    if (state_.epoch % job_.train.checkpoint_every == 0) save_checkpoints();
+    if (state_.epoch % job_.train.checkpoint_every == 0)
+      save_checkpoints();
   }
   save_checkpoints();
   RunSummary summary = finish();

@@ -1,4 +1,5 @@
-// Trainer: holds the parts of one training; its step reads like the picture in docs/architecture.md.
+// Trainer: holds the parts of one training; its step reads like the picture in
+// docs/architecture.md.
 #pragma once
 
 #include <cstdint>
@@ -22,20 +23,24 @@
 
 namespace regatta {
 
-/// One training of one seed, collective over the ranks of `world`. Results do not depend on the number of ranks beyond
-/// rounding of floating-point sums.
+/// One training of one seed, collective over the ranks of `world`. Results do not depend on the
+/// number of ranks beyond rounding of floating-point sums.
 class Trainer {
  public:
-  /// `folder` gets metrics.jsonl, summary.json and checkpoints/{best,last}. Throws Error as its parts do.
-  Trainer(const TrainJob& job, std::shared_ptr<const Dataset> dataset, std::string folder,
+  /// `folder` gets metrics.jsonl, summary.json and checkpoints/{best,last}. Throws Error as its
+  /// parts do.
+  Trainer(const TrainJob& job,
+          std::shared_ptr<const Dataset> dataset,
+          std::string folder,
           Communicator& world);
   ~Trainer();
 
-  /// Trains to the end (or goes on from checkpoints/last with `resume`), writes the results and returns them.
+  /// Trains to the end (or goes on from checkpoints/last with `resume`), writes the results and
+  /// returns them.
   RunSummary run(bool resume);
 
-  /// The step's loss over all ranks, with the summed gradients in the parameters; no optimiser step. The epoch's chunks must
-  /// have been announced.
+  /// The step's loss over all ranks, with the summed gradients in the parameters; no optimiser
+  /// step. The epoch's chunks must have been announced.
   double gradients_of_step(const Step& step, std::uint64_t epoch);
   /// Tells the reader which chunks this rank will use, in order.
   void announce_epoch(const std::vector<Step>& steps);
@@ -79,6 +84,8 @@ class Trainer {
 };
 
 /// What each chunk brings to the training, from the manifest alone.
-std::vector<ChunkLoad> chunk_loads(const Manifest& manifest, const Task& task, const std::string& target);
+std::vector<ChunkLoad> chunk_loads(const Manifest& manifest,
+                                   const Task& task,
+                                   const std::string& target);
 
 }  // namespace regatta

@@ -11,7 +11,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// JSON has no infinity; null stands for it.
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json finite_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 double number_or_infinity(const Json& json) {
   return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
 }
@@ -20,13 +22,17 @@ void check_equal(const Json& stored, const Json& now, const char* path, const st
   const Json::json_pointer pointer(path);
   const Json before = stored.contains(pointer) ? stored.at(pointer) : Json();
   const Json after = now.contains(pointer) ? now.at(pointer) : Json();
-  if (before == after) return;
+  if (before == after)
+    return;
   std::string key(path + sizeof("/config"));
   for (char& c : key) c = c == '/' ? '.' : c;
   fail(ExitCode::kUsage,
        "{}: cannot resume with another {}: the checkpoint has {}, the configuration {}; start anew "
        "with train.init_from to keep only the weights",
-       where, key, before.dump(), after.dump());
+       where,
+       key,
+       before.dump(),
+       after.dump());
 }
 
 Json losses_to_json(const std::vector<double>& losses) {
@@ -39,7 +45,8 @@ Json losses_to_json(const std::vector<double>& losses) {
 std::vector<double> losses_from_json(const Json& json) {
   std::vector<double> losses;
   for (const Json& loss : json) {
-    losses.push_back(loss.is_null() ? std::numeric_limits<double>::quiet_NaN() : loss.get<double>());
+    losses.push_back(loss.is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                    : loss.get<double>());
   }
   return losses;
 }
@@ -85,7 +92,8 @@ TrainingState training_state_from_json(const Json& json, const std::string& wher
   }
 }
 
-Json describe_training(const TrainJob& job, const Manifest& manifest,
+Json describe_training(const TrainJob& job,
+                       const Manifest& manifest,
                        const std::vector<std::string>& classes) {
   TrainJob copy = job;
   OptionGroup group;
@@ -105,8 +113,10 @@ TrainJob job_of_checkpoint(const Json& state, const std::string& where) {
     fail(ExitCode::kData, "{}/state.json: not written by a Regatta training", where);
   }
   if (state.value("version", 0) != 1) {
-    fail(ExitCode::kData, "{}/state.json: version {} found, this Regatta reads version 1; use a newer one",
-         where, state.value("version", 0));
+    fail(ExitCode::kData,
+         "{}/state.json: version {} found, this Regatta reads version 1; use a newer one",
+         where,
+         state.value("version", 0));
   }
   TrainJob job;
   OptionGroup group;
@@ -119,26 +129,37 @@ void check_resumable(const Json& stored, const Json& now, const std::string& whe
   const auto digest = Json::json_pointer("/dataset/digest");
   if (!stored.contains(digest) || stored.at(digest) != now.at(digest)) {
     fail(ExitCode::kData,
-         "{}: the checkpoint belongs to another dataset (digest {} there, {} here); use the dataset it was "
+         "{}: the checkpoint belongs to another dataset (digest {} there, {} here); use the "
+         "dataset it was "
          "trained on, or train.init_from",
-         where, stored.contains(digest) ? stored.at(digest).dump() : "none", now.at(digest).dump());
+         where,
+         stored.contains(digest) ? stored.at(digest).dump() : "none",
+         now.at(digest).dump());
   }
-  for (const char* path : {"/config/model", "/config/task", "/config/train/seed", "/config/train/step",
-                           "/config/train/optimiser", "/config/train/schedule",
-                           "/config/train/clip_norm", "/config/runtime/precision"}) {
+  for (const char* path : {"/config/model",
+                           "/config/task",
+                           "/config/train/seed",
+                           "/config/train/step",
+                           "/config/train/optimiser",
+                           "/config/train/schedule",
+                           "/config/train/clip_norm",
+                           "/config/runtime/precision"}) {
     check_equal(stored, now, path, where);
   }
 }
 
 void check_dataset_agrees(const Json& stored, const Manifest& manifest, const std::string& where) {
-  if (!stored.contains("dataset")) fail(ExitCode::kData, "{}/state.json: no dataset description", where);
+  if (!stored.contains("dataset"))
+    fail(ExitCode::kData, "{}/state.json: no dataset description", where);
   const Json& dataset = stored.at("dataset");
   const auto width = dataset.value("feature_width", std::int64_t{-1});
   if (width != manifest.feature_width) {
     fail(ExitCode::kData,
          "{}: the model was trained on {} features a node, the dataset has {}; preprocess it with "
          "features.fit_from: the training's dataset",
-         where, width, manifest.feature_width);
+         where,
+         width,
+         manifest.feature_width);
   }
   const auto classes = dataset.value("classes", std::vector<std::string>{});
   for (const auto& [name, target] : manifest.targets) {
@@ -146,7 +167,8 @@ void check_dataset_agrees(const Json& stored, const Manifest& manifest, const st
       fail(ExitCode::kData,
            "{}: the classes of target '{}' are not those the model was trained on; preprocess the "
            "dataset with features.fit_from: the training's dataset",
-           where, name);
+           where,
+           name);
     }
   }
 }

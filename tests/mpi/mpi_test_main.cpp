@@ -1,4 +1,5 @@
-// main() of every test that runs under mpirun: the MPI session first, then GoogleTest on every rank.
+// main() of every test that runs under mpirun: the MPI session first, then GoogleTest on every
+// rank.
 //
 // `--hang-rank N` makes rank N wait for a debugger. A failure on any rank fails the whole run.
 #include <gtest/gtest.h>
@@ -15,7 +16,9 @@ namespace regatta::testing {
 namespace {
 Communicator* world = nullptr;
 }
-Communicator& mpi_world() { return *world; }
+Communicator& mpi_world() {
+  return *world;
+}
 }  // namespace regatta::testing
 
 int main(int argc, char** argv) {

@@ -1,5 +1,5 @@
-// The whole layer (projection, attention, bias, residual, norm, activation) against finite differences, and batches of
-// ranges of targets against the whole chunk.
+// The whole layer (projection, attention, bias, residual, norm, activation) against finite
+// differences, and batches of ranges of targets against the whole chunk.
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -39,7 +39,8 @@ GraphChunk make_chunk(const Shape& shape, FeatureKind kind, std::int64_t width) 
   std::vector<std::int32_t> src;
   for (std::int64_t i = 0; i < shape.nodes; ++i) {
     for (const auto& [destination, source] : edges) {
-      if (destination != i) continue;
+      if (destination != i)
+        continue;
       edge_id.push_back(static_cast<std::int64_t>(src.size()) + 100);
       src.push_back(source);
     }
@@ -59,7 +60,8 @@ GraphChunk make_chunk(const Shape& shape, FeatureKind kind, std::int64_t width) 
   std::vector<std::int32_t> index;
   for (std::int64_t i = 0; i < shape.nodes; ++i) {
     for (std::int32_t f = 0; f < width; ++f) {
-      if (kind == FeatureKind::kSparse && (i + f) % 3 == 0) continue;
+      if (kind == FeatureKind::kSparse && (i + f) % 3 == 0)
+        continue;
       values.push_back(static_cast<float>(stream.next_normal()));
       index.push_back(f);
     }
@@ -96,14 +98,15 @@ ModelOptions two_layers(const std::string& attention) {
   return options;
 }
 
-class ModelGradient : public ::testing::TestWithParam<std::tuple<std::string, std::string, FeatureKind>> {};
+class ModelGradient
+    : public ::testing::TestWithParam<std::tuple<std::string, std::string, FeatureKind>> {};
 
 TEST_P(ModelGradient, AgreesWithFiniteDifferences) {
   const auto& [attention, kernels, kind] = GetParam();
   for (const Shape& shape : shapes()) {
     const GraphChunk chunk = make_chunk(shape, kind, 5);
-    const BatchPlacement placement{at::kCPU, at::kDouble,
-                                   kernels == "cpu" ? &cpu_kernels() : &reference_kernels()};
+    const BatchPlacement placement{
+        at::kCPU, at::kDouble, kernels == "cpu" ? &cpu_kernels() : &reference_kernels()};
     const Batch batch = make_batch(chunk, 2, false, placement);
     Model model(two_layers(attention), ModelShape{5, 4, 11, at::kDouble});
     const PassContext pass{&batch, true, 11, 2};
@@ -124,19 +127,23 @@ TEST_P(ModelGradient, AgreesWithFiniteDifferences) {
         flat[i] = before;
         const double expected = (up - down) / (2 * kStep);
         const double got = parameter.grad().view({-1})[i].item<double>();
-        EXPECT_NEAR(got, expected, 1e-6 * (1 + std::abs(expected))) << shape.name << " " << name << "[" << i << "]";
+        EXPECT_NEAR(got, expected, 1e-6 * (1 + std::abs(expected)))
+            << shape.name << " " << name << "[" << i << "]";
       }
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, ModelGradient,
+INSTANTIATE_TEST_SUITE_P(Kinds,
+                         ModelGradient,
                          ::testing::Combine(::testing::ValuesIn(attention_names()),
                                             ::testing::Values("reference", "cpu"),
-                                            ::testing::Values(FeatureKind::kDense, FeatureKind::kSparse)),
+                                            ::testing::Values(FeatureKind::kDense,
+                                                              FeatureKind::kSparse)),
                          [](const auto& info) {
                            return std::get<0>(info.param) + "_" + std::get<1>(info.param) +
-                                  (std::get<2>(info.param) == FeatureKind::kDense ? "_dense" : "_sparse");
+                                  (std::get<2>(info.param) == FeatureKind::kDense ? "_dense"
+                                                                                  : "_sparse");
                          });
 
 TEST(RangeBatch, GivesTheTargetsTheRowsOfTheWholeChunk) {

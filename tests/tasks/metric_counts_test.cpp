@@ -34,9 +34,12 @@ TEST(MetricCounts, AgreeWithScikitLearn) {
       "  n=len(m); t=[]; p=[]\n"
       "  for i in range(n):\n"
       "    for j in range(n): t+=[i]*m[i][j]; p+=[j]*m[i][j]\n"
-      "  out.append([accuracy_score(t,p),f1_score(t,p,average='macro',labels=list(range(n)),zero_division=0)])\n"
+      "  "
+      "out.append([accuracy_score(t,p),f1_score(t,p,average='macro',labels=list(range(n)),zero_"
+      "division=0)])\n"
       "json.dump(out,open(sys.argv[2],'w'))\n";
-  const auto folder = std::filesystem::temp_directory_path() / ("regatta-metrics." + std::to_string(getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("regatta-metrics." + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   std::vector<MetricCounts> cases;
   nlohmann::json matrices = nlohmann::json::array();
@@ -52,8 +55,9 @@ TEST(MetricCounts, AgreeWithScikitLearn) {
   }
   std::ofstream(folder / "in.json") << matrices;
   std::ofstream(folder / "oracle.py") << script;
-  const std::string command = std::string(REGATTA_PYTHON) + " " + (folder / "oracle.py").string() + " " +
-                              (folder / "in.json").string() + " " + (folder / "out.json").string();
+  const std::string command = std::string(REGATTA_PYTHON) + " " + (folder / "oracle.py").string() +
+                              " " + (folder / "in.json").string() + " " +
+                              (folder / "out.json").string();
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
   const auto expected = nlohmann::json::parse(std::ifstream(folder / "out.json"));
   for (std::size_t i = 0; i < cases.size(); ++i) {

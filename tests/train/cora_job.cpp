@@ -12,14 +12,16 @@ SharedFolder::SharedFolder(const std::string& name, Communicator& world) : world
   std::int64_t process = getpid();
   world.broadcast(&process, sizeof(process), 0);
   path_ = std::filesystem::temp_directory_path() / (name + "." + std::to_string(process));
-  if (world.rank() == 0) std::filesystem::remove_all(path_);
+  if (world.rank() == 0)
+    std::filesystem::remove_all(path_);
   world.barrier();
 }
 
 SharedFolder::~SharedFolder() {
   world_.barrier();
   std::error_code ignored;
-  if (world_.rank() == 0) std::filesystem::remove_all(path_, ignored);
+  if (world_.rank() == 0)
+    std::filesystem::remove_all(path_, ignored);
 }
 
 void make_cora(const std::string& folder, std::int64_t chunks, Communicator& world) {

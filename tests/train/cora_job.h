@@ -1,4 +1,5 @@
-// Cora as shipped, preprocessed into a folder of its own, and the published job on it: what the training tests share.
+// Cora as shipped, preprocessed into a folder of its own, and the published job on it: what the
+// training tests share.
 #pragma once
 
 #include <string>
@@ -8,7 +9,8 @@
 
 namespace regatta::testing {
 
-/// A folder under the system's temporary folder that every rank of `world` knows and rank 0 removes at the end.
+/// A folder under the system's temporary folder that every rank of `world` knows and rank 0 removes
+/// at the end.
 class SharedFolder {
  public:
   SharedFolder(const std::string& name, Communicator& world);

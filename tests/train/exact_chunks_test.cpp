@@ -1,5 +1,5 @@
-// Chunked and distributed training is exact: 1, 4 and 8 chunks, on as many ranks as mpirun started, against one chunk on
-// one rank, with all dropouts on.
+// Chunked and distributed training is exact: 1, 4 and 8 chunks, on as many ranks as mpirun started,
+// against one chunk on one rank, with all dropouts on.
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -17,7 +17,10 @@ struct Outcome {
   std::vector<at::Tensor> gradients;  ///< of the first step
 };
 
-Outcome train(const TrainJob& job, const std::string& data, const std::string& run, Communicator& world) {
+Outcome train(const TrainJob& job,
+              const std::string& data,
+              const std::string& run,
+              Communicator& world) {
   const auto dataset = std::make_shared<const Dataset>(data);
   Outcome outcome;
   {
@@ -59,8 +62,8 @@ TEST_P(ExactChunks, LossesAndGradientsEqualOneChunkOnOneRank) {
   }
   const std::string rank = std::to_string(world.rank());
   make_cora(folder.path() + "/reference-" + rank, 1, *alone);
-  const Outcome expected = train(job, folder.path() + "/reference-" + rank,
-                                 folder.path() + "/reference-run-" + rank, *alone);
+  const Outcome expected = train(
+      job, folder.path() + "/reference-" + rank, folder.path() + "/reference-run-" + rank, *alone);
   ASSERT_EQ(expected.losses.size(), 10U);
 
   for (const std::int64_t chunks : {1, 4, 8}) {
@@ -68,7 +71,8 @@ TEST_P(ExactChunks, LossesAndGradientsEqualOneChunkOnOneRank) {
     make_cora(data, chunks, world);
     const Outcome got = train(job, data, data + "-run", world);
     for (std::size_t i = 0; i < expected.losses.size(); ++i) {
-      EXPECT_LE(std::abs(got.losses[i] - expected.losses[i]) / expected.losses[i], GetParam().tolerance)
+      EXPECT_LE(std::abs(got.losses[i] - expected.losses[i]) / expected.losses[i],
+                GetParam().tolerance)
           << chunks << " chunks, step " << i;
     }
     for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
@@ -78,12 +82,15 @@ TEST_P(ExactChunks, LossesAndGradientsEqualOneChunkOnOneRank) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, ExactChunks,
+INSTANTIATE_TEST_SUITE_P(Kinds,
+                         ExactChunks,
                          ::testing::Values(Case{"gat", "fp32", "full", 1e-5},
                                            Case{"gat", "fp64", "full", 1e-10},
                                            Case{"dot", "fp32", "full", 1e-5},
                                            Case{"dot", "fp64", "full", 1e-10}),
-                         [](const auto& info) { return info.param.attention + info.param.precision; });
+                         [](const auto& info) {
+                           return info.param.attention + info.param.precision;
+                         });
 
 /// A step of n targets cut from chunks equals the same targets of one whole chunk.
 TEST(ExactRanges, StepsOfTargetsDependNotOnRanks) {

@@ -23,7 +23,8 @@ std::vector<ChunkLoad> some_chunks(const std::vector<std::uint8_t>& targets) {
   return chunks;
 }
 
-RC_GTEST_PROP(Plan, EveryTargetIsUsedExactlyOnceAnEpoch,
+RC_GTEST_PROP(Plan,
+              EveryTargetIsUsedExactlyOnceAnEpoch,
               (std::vector<std::uint8_t> targets, std::uint8_t count, std::uint32_t seed)) {
   const auto chunks = some_chunks(targets);
   const std::int64_t n = 1 + count;
@@ -39,7 +40,8 @@ RC_GTEST_PROP(Plan, EveryTargetIsUsedExactlyOnceAnEpoch,
         weight += static_cast<double>(micro.count);
       }
       RC_ASSERT(weight == step.weight);
-      if (options.targets > 0) RC_ASSERT(weight <= 1.0 + count);
+      if (options.targets > 0)
+        RC_ASSERT(weight <= 1.0 + count);
     }
     for (const ChunkLoad& chunk : chunks) {
       RC_ASSERT(static_cast<std::int64_t>(used[chunk.chunk].size()) == chunk.targets);
@@ -47,16 +49,21 @@ RC_GTEST_PROP(Plan, EveryTargetIsUsedExactlyOnceAnEpoch,
   }
 }
 
-RC_GTEST_PROP(Plan, TargetOrderIsAPermutationThatDependsOnTheEpoch, (std::uint8_t n, std::uint32_t seed)) {
+RC_GTEST_PROP(Plan,
+              TargetOrderIsAPermutationThatDependsOnTheEpoch,
+              (std::uint8_t n, std::uint32_t seed)) {
   const auto order = target_order(n, seed, 1, 4);
   auto sorted = order;
   std::sort(sorted.begin(), sorted.end());
-  for (std::size_t i = 0; i < sorted.size(); ++i) RC_ASSERT(sorted[i] == static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < sorted.size(); ++i)
+    RC_ASSERT(sorted[i] == static_cast<std::int64_t>(i));
   RC_ASSERT(order == target_order(n, seed, 1, 4));
-  if (n > 20) RC_ASSERT(order != target_order(n, seed, 2, 4));
+  if (n > 20)
+    RC_ASSERT(order != target_order(n, seed, 2, 4));
 }
 
-RC_GTEST_PROP(Assignment, SharesEveryMicroBatchOutOnceAndEvenly,
+RC_GTEST_PROP(Assignment,
+              SharesEveryMicroBatchOutOnceAndEvenly,
               (std::vector<std::uint8_t> costs, std::uint8_t ranks)) {
   const int world = 1 + ranks % 7;
   Step step;
@@ -106,7 +113,8 @@ TEST(EarlyStopping, KeepsTheLastEpochAtWhichBothWereBest) {
   EarlyStopping rule;
   const auto at = [](double loss, double accuracy) { return Metrics{loss, accuracy, 0, 10}; };
   EXPECT_TRUE(rule.observe(at(1.0, 0.5), 1, 1));
-  EXPECT_FALSE(rule.observe(at(0.9, 0.4), 2, 1));  // loss better, accuracy worse: waits anew, not kept
+  EXPECT_FALSE(
+      rule.observe(at(0.9, 0.4), 2, 1));  // loss better, accuracy worse: waits anew, not kept
   EXPECT_EQ(rule.waited, 0);
   EXPECT_TRUE(rule.observe(at(0.8, 0.5), 3, 1));
   EXPECT_FALSE(rule.observe(at(2.0, 0.1), 4, 1));

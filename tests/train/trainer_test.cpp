@@ -1,4 +1,5 @@
-// Training from end to end in one process or several: resume, early stopping, starting weights, faults.
+// Training from end to end in one process or several: resume, early stopping, starting weights,
+// faults.
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -35,7 +36,8 @@ class TrainerTest : public ::testing::Test {
 };
 
 TEST_F(TrainerTest, ResumingEqualsNotStoppingForEveryOptimiser) {
-  for (const std::string kind : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "gradient_descent"}) {
+  for (const std::string kind :
+       {"adam", "adamw", "sgd", "rmsprop", "adagrad", "gradient_descent"}) {
     TrainJob rest = cora_job(6);
     rest.train.optimiser.kind = kind;
     rest.train.optimiser.momentum = kind == "sgd" || kind == "rmsprop" ? 0.9 : 0;

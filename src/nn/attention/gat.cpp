@@ -26,7 +26,9 @@ class GatAttention : public AttentionMechanism {
 
  private:
   static at::Tensor initial(const MechanismShape& shape, const char* suffix) {
-    return glorot_uniform({shape.heads, shape.width}, shape.heads, shape.width,
+    return glorot_uniform({shape.heads, shape.width},
+                          shape.heads,
+                          shape.width,
                           {shape.seed, shape.name + suffix, shape.dtype});
   }
   void fill(AttentionCall& call) const {
