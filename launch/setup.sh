@@ -52,10 +52,12 @@ CLI11, nlohmann-json, Highway, ISA-L, Random123, Python 3.10 or newer with venv.
 END
 }
 
-# One dpkg-query for the whole list; prints what is not installed.
+# One dpkg-query for the whole list; prints what is not installed. dpkg-query fails when it does not know one of
+# the names: under errexit and pipefail that would end this function with nothing printed.
 missing_packages() {
   local installed
-  installed="$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | awk '$2 == "installed" {print $1}')"
+  installed="$( (dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true) |
+    awk '$2 == "installed" {print $1}')"
   printf '%s\n' "$@" | grep -Fxv -f <(printf '%s\n' "$installed") || true
 }
 
