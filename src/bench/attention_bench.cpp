@@ -88,7 +88,9 @@ struct Layer {
     in.heads = options.heads;
     in.width = options.width;
     in.graph = &graph;
-    in.z = z.data();
+    in.value = z.data();
+    if (!gat())
+      in.query = in.key = in.value;
     in.source_logit = s.data();
     in.destination_logit = t.data();
     in.scale = 1 / std::sqrt(static_cast<double>(options.width));
@@ -100,7 +102,12 @@ struct Layer {
 
   bool gat() const { return in.kind == AttentionKind::kGat; }
   AttentionForwardArgs forward() {
-    return {in, out.data(), logsumexp.data(), gat() ? correction.data() : nullptr, nullptr};
+    AttentionForwardArgs args;
+    args.in = in;
+    args.out = out.data();
+    args.logsumexp = logsumexp.data();
+    args.correction = gat() ? correction.data() : nullptr;
+    return args;
   }
   AttentionBackwardArgs backward() {
     AttentionBackwardArgs args;
@@ -109,7 +116,7 @@ struct Layer {
     args.logsumexp = logsumexp.data();
     args.correction = gat() ? correction.data() : nullptr;
     args.grad_out = grad_out.data();
-    args.grad_z = grad_z.data();
+    args.grad_value = args.grad_query = args.grad_key = grad_z.data();
     args.grad_source_logit = grad_s.data();
     args.grad_destination_logit = grad_t.data();
     return args;

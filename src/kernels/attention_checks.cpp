@@ -26,9 +26,9 @@ void check_shape(const AttentionInputs& in) {
          "attention needs at least one head of width 1, found heads {} and width {}",
          in.heads,
          in.width);
-  if (in.rows < 0 || in.nodes < 0 || in.rows > in.nodes)
+  if (in.rows < 0 || in.nodes < 0)
     fail(ExitCode::kInternal,
-         "attention kernel: rows {} and nodes {} do not fit (0 <= rows <= nodes expected)",
+         "attention kernel: {} rows over {} nodes, expected 0 or more of each",
          in.rows,
          in.nodes);
   if (in.rows > in.graph->in.rows || in.nodes > in.graph->in.nodes)
@@ -38,6 +38,69 @@ void check_shape(const AttentionInputs& in) {
          in.nodes,
          in.graph->in.rows,
          in.graph->in.nodes);
+  if (in.shares_table() &&
+      (in.rows > in.nodes || in.logit_heads() != in.heads || in.logit_width() != in.width))
+    fail(ExitCode::kInternal,
+         "attention kernel: query = key = value [{},{},{}] cannot serve {} rows and scores of {} "
+         "heads of {}",
+         in.nodes,
+         in.heads,
+         in.width,
+         in.rows,
+         in.logit_heads(),
+         in.logit_width());
+}
+
+/// Scores of dot, and what the edges add.
+void check_scores(const AttentionInputs& in) {
+  if (in.kind != AttentionKind::kDot && (in.score_heads != 0 || in.score_width != 0))
+    fail(ExitCode::kInternal, "attention kernel: score_heads and score_width belong to dot alone");
+  if (in.logit_heads() != in.heads && in.logit_heads() != 1)
+    fail(ExitCode::kUsage,
+         "attention kernel: scores of {} heads for messages of {}, expected 1 or as many",
+         in.logit_heads(),
+         in.heads);
+  if (in.logit_width() < 1)
+    fail(ExitCode::kUsage,
+         "attention kernel: scores of width {}, expected at least 1",
+         in.logit_width());
+}
+
+void check_edge_terms(const AttentionInputs& in) {
+  const EdgeTerms& edge = in.edge;
+  const bool per_row = edge.query != nullptr;
+  const bool in_sum = edge.weight != nullptr;
+  if ((per_row && in.kind != AttentionKind::kDot) || (in_sum && in.kind != AttentionKind::kGatv2))
+    fail(ExitCode::kInternal, "attention kernel: edge.query belongs to dot, edge.weight to gatv2");
+  if (edge.features < 0 || ((per_row || in_sum) && edge.features == 0))
+    fail(
+        ExitCode::kUsage, "attention kernel: {} edge features, expected at least 1", edge.features);
+  require(edge.x, (per_row || in_sum) && in.rows > 0 && !in.graph->in.src.empty(), "edge.x");
+}
+
+void check_tables(const AttentionInputs& in) {
+  require(in.value, in.nodes > 0, "value");
+  switch (in.kind) {
+    case AttentionKind::kGat:
+      require(in.source_logit, in.nodes > 0, "source_logit");
+      require(in.destination_logit, in.rows > 0, "destination_logit");
+      break;
+    case AttentionKind::kGatv2:
+      require(in.query, in.rows > 0, "query");
+      require(in.attention_vector, true, "attention_vector");
+      break;
+    case AttentionKind::kDot:
+      require(in.query, in.rows > 0, "query");
+      require(in.key, in.nodes > 0, "key");
+      break;
+  }
+  if (in.kind == AttentionKind::kDot) {
+    if (!std::isfinite(in.scale))
+      fail(
+          ExitCode::kInternal, "attention kernel: scale is {}, expected a finite number", in.scale);
+  } else if (!(in.negative_slope >= 0) || !std::isfinite(in.negative_slope)) {
+    fail(ExitCode::kUsage, "negative slope is {}, expected a number >= 0", in.negative_slope);
+  }
 }
 
 /// Out-edges are ascending by destination, so the first one of each node left out tells.
@@ -75,15 +138,9 @@ void check_attention_inputs(const AttentionInputs& in) {
   check_shape(in);
   check_dropout(in.attention_dropout, "attention dropout");
   check_dropout(in.message_dropout, "message dropout");
-  require(in.z, in.nodes > 0, "z");
-  if (in.kind == AttentionKind::kGat) {
-    require(in.source_logit, in.nodes > 0, "source_logit");
-    require(in.destination_logit, in.rows > 0, "destination_logit");
-    if (!(in.negative_slope >= 0) || !std::isfinite(in.negative_slope))
-      fail(ExitCode::kUsage, "negative slope is {}, expected a number >= 0", in.negative_slope);
-  } else if (!std::isfinite(in.scale)) {
-    fail(ExitCode::kInternal, "attention kernel: scale is {}, expected a finite number", in.scale);
-  }
+  check_scores(in);
+  check_tables(in);
+  check_edge_terms(in);
   if (in.message_dropout.probability > 0 &&
       in.graph->global_id.size() < static_cast<std::size_t>(in.nodes))
     fail(ExitCode::kInternal,
@@ -95,7 +152,9 @@ void check_attention_inputs(const AttentionInputs& in) {
 
 void check_forward(const AttentionForwardArgs& args, std::size_t workspace_bytes) {
   check_attention_inputs(args.in);
-  require(args.out, args.in.rows > 0, "out");
+  const bool rows = args.in.rows > 0;
+  require(args.out, rows && args.epilogue.y == nullptr, "out");
+  require(args.edge_out, rows && args.in.edge.query != nullptr, "edge_out");
   check_workspace(args.workspace, workspace_bytes);
 }
 
@@ -106,11 +165,27 @@ void check_backward(const AttentionBackwardArgs& args, std::size_t workspace_byt
   require(args.out, rows, "out");
   require(args.logsumexp, rows, "logsumexp");
   require(args.grad_out, rows, "grad_out");
-  require(args.grad_z, nodes, "grad_z");
-  if (args.in.kind == AttentionKind::kGat) {
-    require(args.grad_source_logit, nodes, "grad_source_logit");
-    require(args.grad_destination_logit, rows, "grad_destination_logit");
+  require(args.grad_value, nodes, "grad_value");
+  switch (args.in.kind) {
+    case AttentionKind::kGat:
+      require(args.grad_source_logit, nodes, "grad_source_logit");
+      require(args.grad_destination_logit, rows, "grad_destination_logit");
+      break;
+    case AttentionKind::kGatv2:
+      require(args.grad_query, rows, "grad_query");
+      require(args.grad_attention_vector, true, "grad_attention_vector");
+      break;
+    case AttentionKind::kDot:
+      require(args.grad_query, rows, "grad_query");
+      require(args.grad_key, nodes, "grad_key");
+      break;
   }
+  if (args.in.shares_table() &&
+      (args.grad_query != args.grad_value || args.grad_key != args.grad_value))
+    fail(ExitCode::kInternal, "attention kernel: one table in three roles needs one gradient");
+  require(args.edge_out, rows && args.grad_edge_out != nullptr, "edge_out");
+  require(args.grad_edge_query, rows && args.in.edge.query != nullptr, "grad_edge_query");
+  require(args.grad_edge_weight, args.in.edge.weight != nullptr, "grad_edge_weight");
   check_workspace(args.workspace, workspace_bytes);
 }
 

@@ -1,8 +1,8 @@
 #include "nn/attention_function.h"
 
-#include <torch/torch.h>
-
 #include "core/error.h"
+
+#include <torch/torch.h>
 
 namespace regatta {
 namespace {
@@ -26,7 +26,9 @@ AttentionInputs make_inputs(const AttentionCall& call,
   in.heads = z.size(1);
   in.width = z.size(2);
   in.graph = &call.batch->graph;
-  in.z = z.const_data_ptr();
+  in.value = z.const_data_ptr();
+  if (call.kind == AttentionKind::kDot)
+    in.query = in.key = in.value;
   if (s.defined())
     in.source_logit = s.const_data_ptr();
   if (t.defined())
@@ -97,7 +99,9 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     args.logsumexp = saved[4].const_data_ptr();
     args.correction = saved[5].defined() ? saved[5].const_data_ptr() : nullptr;
     args.grad_out = grad_out.const_data_ptr();
-    args.grad_z = grad_z.mutable_data_ptr();
+    args.grad_value = grad_z.mutable_data_ptr();
+    if (call.kind == AttentionKind::kDot)
+      args.grad_query = args.grad_key = args.grad_value;
     if (s.defined())
       args.grad_source_logit = grad_s.mutable_data_ptr();
     if (t.defined())

@@ -1,6 +1,7 @@
 #include "kernels/attention_case.h"
 
 #include "core/rng.h"
+#include "kernels/storage_types.h"
 
 #include <fmt/format.h>
 
@@ -19,18 +20,33 @@ std::size_t size(std::int64_t n) {
   return static_cast<std::size_t>(n);
 }
 
-/// Memory as kernels want it: aligned to 64 bytes, filled with NaN so that a cell left unwritten
+/// Memory as kernels want it: values of one type, first all NaN, so that a cell left unwritten
 /// shows.
-template <class T>
 class Cells {
  public:
-  explicit Cells(std::int64_t count) : values_(size(count), std::numeric_limits<T>::quiet_NaN()) {}
-  explicit Cells(const std::vector<double>& from) : values_(from.begin(), from.end()) {}
-  T* data() { return values_.data(); }
-  std::vector<double> widened() const { return {values_.begin(), values_.end()}; }
+  Cells(KernelType type, std::int64_t count)
+      : type_(type), count_(count), bytes_(size(count) * storage_bytes(type), 0xFF) {}
+  Cells(KernelType type, const std::vector<double>& from)
+      : Cells(type, static_cast<std::int64_t>(from.size())) {
+    with_storage(type_, [&]<class T>(T) {
+      for (std::size_t k = 0; k < from.size(); ++k)
+        reinterpret_cast<T*>(bytes_.data())[k] = static_cast<T>(from[k]);
+    });
+  }
+  void* data() { return bytes_.data(); }
+  std::vector<double> widened() const {
+    std::vector<double> values(size(count_));
+    with_storage(type_, [&]<class T>(T) {
+      for (std::size_t k = 0; k < values.size(); ++k)
+        values[k] = static_cast<double>(reinterpret_cast<const T*>(bytes_.data())[k]);
+    });
+    return values;
+  }
 
  private:
-  std::vector<T> values_;
+  KernelType type_;
+  std::int64_t count_;
+  std::vector<unsigned char> bytes_;
 };
 
 struct Workspace {
@@ -47,80 +63,182 @@ std::int64_t edges_of_rows(const AttentionCase& test) {
   return test.rows == 0 ? 0 : test.graph.in.indptr[size(test.rows)];
 }
 
-template <class T>
-struct TypedInputs {
-  explicit TypedInputs(const AttentionCase& test) : z(test.z), s(test.s), t(test.t) {
-    in.kind = test.kind;
-    in.dtype = sizeof(T) == 4 ? KernelType::kFloat32 : KernelType::kFloat64;
-    in.rows = test.rows;
-    in.nodes = test.graph.in.nodes;
-    in.heads = test.heads;
-    in.width = test.width;
-    in.graph = &test.graph;
-    in.z = z.data();
-    in.source_logit = s.data();
-    in.destination_logit = t.data();
-    in.negative_slope = test.negative_slope;
-    in.scale = test.scale;
-    in.attention_dropout = {test.attention_dropout,
-                            make_random_key(7, RandomPurpose::kAttentionDropout, 3, 1)};
-    in.message_dropout = {test.message_dropout,
-                          make_random_key(7, RandomPurpose::kMessageDropout, 3, 1)};
-  }
-  Cells<T> z, s, t;
-  AttentionInputs in;
-};
-
-template <class T>
-AttentionResult run_typed(const KernelTable& table, const AttentionCase& test) {
-  TypedInputs<T> inputs(test);
-  const std::int64_t row = test.heads * test.width;
-  const bool gat = test.kind == AttentionKind::kGat;
-  Cells<T> out(test.rows * row), logsumexp(test.rows * test.heads);
-  Cells<T> correction(gat && test.with_correction ? test.rows * row : 0);
-  AttentionForwardArgs forward{inputs.in, out.data(), logsumexp.data(), nullptr, nullptr};
-  if (gat && test.with_correction)
-    forward.correction = correction.data();
-  const Workspace forward_space(table.forward_workspace_bytes(forward));
-  forward.workspace = forward_space.memory.get();
-  table.forward(forward);
-
-  Cells<T> weights(edges_of_rows(test) * test.heads);
-  table.weights({inputs.in, logsumexp.data(), weights.data()});
-
-  Cells<T> grad_out(test.grad_out), grad_z(test.graph.in.nodes * row);
-  Cells<T> grad_s(gat ? test.graph.in.nodes * test.heads : 0);
-  Cells<T> grad_t(gat ? test.rows * test.heads : 0);
-  AttentionBackwardArgs backward{inputs.in,
-                                 out.data(),
-                                 logsumexp.data(),
-                                 forward.correction,
-                                 grad_out.data(),
-                                 grad_z.data(),
-                                 grad_s.data(),
-                                 grad_t.data(),
-                                 nullptr};
-  const Workspace backward_space(table.backward_workspace_bytes(backward));
-  backward.workspace = backward_space.memory.get();
-  table.backward(backward);
-  return {out.widened(),
-          logsumexp.widened(),
-          correction.widened(),
-          weights.widened(),
-          grad_z.widened(),
-          grad_s.widened(),
-          grad_t.widened()};
+KernelType working_type(KernelType type) {
+  return type == KernelType::kFloat64 ? KernelType::kFloat64 : KernelType::kFloat32;
 }
 
-template <class T>
-std::vector<double> forward_typed(const KernelTable& table, const AttentionCase& test) {
-  TypedInputs<T> inputs(test);
-  Cells<T> out(test.rows * test.heads * test.width);
-  AttentionForwardArgs args{inputs.in, out.data(), nullptr, nullptr, nullptr};
-  const Workspace space(table.forward_workspace_bytes(args));
-  args.workspace = space.memory.get();
-  table.forward(args);
-  return out.widened();
+/// Tables of rows are of the storage type, all else of the working type.
+bool is_table(const std::string& array) {
+  for (const char* name :
+       {"value", "query", "key", "residual", "grad_out", "out", "correction", "y"})
+    if (array == name)
+      return true;
+  return false;
+}
+
+/// All arrays of one run: inputs given, outputs made on demand.
+class Memory {
+ public:
+  explicit Memory(const AttentionCase& test) : test_(test) {
+    for (const auto& [name, values] : test.arrays)
+      cells_.emplace(name, Cells(type_of(name), values));
+  }
+  KernelType type_of(const std::string& name) const {
+    const std::string array = name.starts_with("grad.") ? name.substr(5) : name;
+    return is_table(array) ? test_.dtype : working_type(test_.dtype);
+  }
+  /// An input, or null where the case has none.
+  void* in(const std::string& name) {
+    const auto found = cells_.find(name);
+    return found == cells_.end() ? nullptr : found->second.data();
+  }
+  void* out(const std::string& name, std::int64_t count) {
+    results_.push_back(name);
+    return cells_.emplace(name, Cells(type_of(name), count)).first->second.data();
+  }
+  /// The gradient of an input that the case has.
+  void* grad(const std::string& name) {
+    const auto found = test_.arrays.find(name);
+    return found == test_.arrays.end()
+               ? nullptr
+               : out("grad." + name, static_cast<std::int64_t>(found->second.size()));
+  }
+  Arrays results() const {
+    Arrays all;
+    for (const std::string& name : results_) all[name] = cells_.at(name).widened();
+    return all;
+  }
+
+ private:
+  const AttentionCase& test_;
+  std::map<std::string, Cells> cells_;
+  std::vector<std::string> results_;
+};
+
+AttentionInputs inputs_of(const AttentionCase& test, Memory& memory) {
+  AttentionInputs in;
+  in.kind = test.kind;
+  in.dtype = test.dtype;
+  in.rows = test.rows;
+  in.nodes = test.graph.in.nodes;
+  in.heads = test.heads;
+  in.width = test.width;
+  in.graph = &test.graph;
+  in.value = memory.in("value");
+  in.query = memory.in("query");
+  in.key = memory.in("key");
+  if (test.kind == AttentionKind::kDot && test.shared)
+    in.query = in.key = in.value;
+  if (test.kind == AttentionKind::kDot && !test.shared) {
+    in.score_heads = test.score_heads;
+    in.score_width = test.score_width;
+  }
+  in.source_logit = memory.in("s");
+  in.destination_logit = memory.in("t");
+  in.attention_vector = memory.in("a");
+  in.negative_slope = test.negative_slope;
+  in.scale = test.scale;
+  in.edge.logit = memory.in("edge.logit");
+  in.edge.features = test.edge_features;
+  in.edge.x = memory.in("edge.x");
+  in.edge.query = memory.in("edge.query");
+  in.edge.weight = memory.in("edge.weight");
+  in.attention_dropout = {test.attention_dropout,
+                          make_random_key(7, RandomPurpose::kAttentionDropout, 3, 1)};
+  in.message_dropout = {test.message_dropout,
+                        make_random_key(7, RandomPurpose::kMessageDropout, 3, 1)};
+  return in;
+}
+
+AttentionEpilogue epilogue_of(const AttentionCase& test, Memory& memory) {
+  AttentionEpilogue epilogue;
+  if (!test.epilogue)
+    return epilogue;
+  epilogue.activation = test.activation;
+  epilogue.bias = memory.in("bias");
+  epilogue.residual = memory.in("residual");
+  epilogue.y = memory.out("y", test.rows * test.heads * test.width);
+  return epilogue;
+}
+
+void* edge_out_of(const AttentionCase& test, Memory& memory) {
+  return memory.in("edge.query") == nullptr
+             ? nullptr
+             : memory.out("edge_out", test.rows * test.heads * test.edge_features);
+}
+
+AttentionBackwardArgs backward_of(const AttentionCase& test,
+                                  const AttentionForwardArgs& forward,
+                                  Memory& memory) {
+  AttentionBackwardArgs args;
+  args.in = forward.in;
+  args.out = forward.out;
+  args.logsumexp = forward.logsumexp;
+  args.correction = forward.correction;
+  args.edge_out = forward.edge_out;
+  args.epilogue = forward.epilogue;
+  args.grad_out = memory.in("grad_out");
+  args.grad_edge_out = memory.in("grad_edge_out");
+  args.grad_logsumexp = memory.in("grad_logsumexp");
+  args.grad_value = memory.grad("value");
+  args.grad_query = memory.grad("query");
+  args.grad_key = memory.grad("key");
+  if (args.in.shares_table())
+    args.grad_query = args.grad_key = args.grad_value;
+  args.grad_source_logit = memory.grad("s");
+  args.grad_destination_logit = memory.grad("t");
+  args.grad_attention_vector = memory.grad("a");
+  args.grad_edge_logit = memory.grad("edge.logit");
+  args.grad_edge_query = memory.grad("edge.query");
+  args.grad_edge_weight = memory.grad("edge.weight");
+  args.grad_bias = memory.grad("bias");
+  args.grad_residual = memory.grad("residual");
+  return args;
+}
+
+/// Arrays beside the tables of rows: terms of edges, epilogue, gradients that come in.
+void add_terms(AttentionCase& test, std::uint64_t seed) {
+  const std::int64_t row = test.heads * test.width;
+  const bool dot = test.kind == AttentionKind::kDot;
+  const std::int64_t logit_heads = dot && test.score_heads != 0 ? test.score_heads : test.heads;
+  const std::int64_t edges = edges_of_rows(test);
+  if (test.edge_logit)
+    test.arrays["edge.logit"] = random_values(edges * logit_heads, seed + 5);
+  if (test.edge_features > 0)
+    test.arrays["edge.x"] = random_values(edges * test.edge_features, seed + 6);
+  if (test.edge_features > 0 && dot) {
+    test.arrays["edge.query"] =
+        random_values(test.rows * logit_heads * test.edge_features, seed + 7);
+    test.arrays["grad_edge_out"] =
+        random_values(test.rows * test.heads * test.edge_features, seed + 8);
+  }
+  if (test.edge_features > 0 && test.kind == AttentionKind::kGatv2)
+    test.arrays["edge.weight"] = random_values(test.edge_features * row, seed + 9);
+  if (test.logsumexp_gradient)
+    test.arrays["grad_logsumexp"] = random_values(test.rows * logit_heads, seed + 10);
+  if (test.epilogue) {
+    test.arrays["bias"] = random_values(row, seed + 11);
+    test.arrays["residual"] = random_values(test.rows * row, seed + 12);
+  }
+}
+
+void add_tables(AttentionCase& test, std::uint64_t seed) {
+  const std::int64_t nodes = test.graph.in.nodes;
+  const std::int64_t row = test.heads * test.width;
+  test.arrays["value"] = random_values(nodes * row, seed + 1);
+  test.arrays["grad_out"] = random_values(test.rows * row, seed + 4);
+  if (test.kind == AttentionKind::kGat) {
+    test.arrays["s"] = random_values(nodes * test.heads, seed + 2);
+    test.arrays["t"] = random_values(test.rows * test.heads, seed + 3);
+  } else if (test.kind == AttentionKind::kGatv2) {
+    test.arrays["query"] = random_values(test.rows * row, seed + 2);
+    test.arrays["a"] = random_values(row, seed + 3);
+  } else if (!test.shared) {
+    const std::int64_t score_row = (test.score_heads == 0 ? test.heads : test.score_heads) *
+                                   (test.score_width == 0 ? test.width : test.score_width);
+    test.arrays["query"] = random_values(test.rows * score_row, seed + 2);
+    test.arrays["key"] = random_values(nodes * score_row, seed + 3);
+  }
 }
 
 }  // namespace
@@ -144,6 +262,10 @@ GraphShape no_edge_shape() {
 }
 GraphShape empty_shape() {
   return {"empty", 0, {}};
+}
+
+GraphShape bipartite_shape() {
+  return {"bipartite", 3, {3, 0, 5, 1, 9, 2, 4, 0, 7}};
 }
 
 PreparedGraph make_graph(const GraphShape& shape, std::uint64_t seed) {
@@ -183,45 +305,104 @@ std::vector<double> random_values(std::int64_t count, std::uint64_t seed) {
   return values;
 }
 
+std::string kind_name(const CaseOptions& options) {
+  if (options.kind == AttentionKind::kDot)
+    return options.shared ? "dot" : "transformer";
+  return options.kind == AttentionKind::kGat ? "gat" : "gatv2";
+}
+
+const char* type_name(KernelType type) {
+  return type == KernelType::kFloat32   ? "float"
+         : type == KernelType::kFloat64 ? "double"
+                                        : "bfloat";
+}
+
+std::vector<CaseOptions> all_kinds() {
+  std::vector<CaseOptions> all(4);
+  all[1].kind = all[2].kind = AttentionKind::kDot;
+  all[2].shared = false;
+  all[3].kind = AttentionKind::kGatv2;
+  return all;
+}
+
 AttentionCase make_case(const GraphShape& shape, const CaseOptions& options, std::uint64_t seed) {
   AttentionCase test;
-  test.kind = options.kind;
-  test.dtype = options.dtype;
+  static_cast<CaseOptions&>(test) = options;
   test.rows = static_cast<std::int64_t>(shape.degrees.size());
-  test.heads = options.heads;
-  test.width = options.width;
-  test.attention_dropout = options.attention_dropout;
-  test.message_dropout = options.message_dropout;
   test.scale = 1 / std::sqrt(static_cast<double>(options.width));
   test.graph = make_graph(shape, seed);
-  test.z = random_values(shape.nodes * options.heads * options.width, seed + 1);
-  test.s = random_values(shape.nodes * options.heads, seed + 2);
-  test.t = random_values(test.rows * options.heads, seed + 3);
-  test.grad_out = random_values(test.rows * options.heads * options.width, seed + 4);
+  test.seed = seed;
+  set_rows(test, test.rows);
   return test;
 }
 
+void set_rows(AttentionCase& test, std::int64_t rows) {
+  test.rows = rows;
+  test.arrays.clear();
+  add_tables(test, test.seed);
+  add_terms(test, test.seed);
+}
+
 std::string AttentionCase::name() const {
-  return fmt::format("{} {} rows {} edges {} H {} D {} attention {} message {} correction {}",
-                     kind == AttentionKind::kGat ? "gat" : "dot",
-                     dtype == KernelType::kFloat32 ? "float" : "double",
-                     rows,
-                     graph.in.src.size(),
-                     heads,
-                     width,
-                     attention_dropout,
-                     message_dropout,
-                     with_correction);
+  return fmt::format(
+      "{} {} rows {} edges {} H {} D {} scores {}x{} attention {} message {} correction {} edge "
+      "logit {} features {} "
+      "epilogue {} logsumexp {}",
+      kind_name(*this),
+      type_name(dtype),
+      rows,
+      graph.in.src.size(),
+      heads,
+      width,
+      score_heads,
+      score_width,
+      attention_dropout,
+      message_dropout,
+      with_correction,
+      edge_logit,
+      edge_features,
+      epilogue,
+      logsumexp_gradient);
 }
 
-AttentionResult run_table(const KernelTable& table, const AttentionCase& test) {
-  return test.dtype == KernelType::kFloat32 ? run_typed<float>(table, test)
-                                            : run_typed<double>(table, test);
+Arrays run_table(const KernelTable& table, const AttentionCase& test) {
+  Memory memory(test);
+  AttentionForwardArgs forward;
+  forward.in = inputs_of(test, memory);
+  const std::int64_t row = test.heads * test.width;
+  forward.out = memory.out("out", test.rows * row);
+  forward.logsumexp = memory.out("logsumexp", test.rows * forward.in.logit_heads());
+  if (test.kind == AttentionKind::kGat && test.with_correction)
+    forward.correction = memory.out("correction", test.rows * row);
+  forward.edge_out = edge_out_of(test, memory);
+  forward.epilogue = epilogue_of(test, memory);
+  const Workspace forward_space(table.forward_workspace_bytes(forward));
+  forward.workspace = forward_space.memory.get();
+  table.forward(forward);
+
+  table.weights({forward.in,
+                 forward.logsumexp,
+                 memory.out("weights", edges_of_rows(test) * forward.in.logit_heads())});
+
+  AttentionBackwardArgs backward = backward_of(test, forward, memory);
+  const Workspace backward_space(table.backward_workspace_bytes(backward));
+  backward.workspace = backward_space.memory.get();
+  table.backward(backward);
+  return memory.results();
 }
 
-std::vector<double> run_forward(const KernelTable& table, const AttentionCase& test) {
-  return test.dtype == KernelType::kFloat32 ? forward_typed<float>(table, test)
-                                            : forward_typed<double>(table, test);
+Arrays run_forward(const KernelTable& table, const AttentionCase& test) {
+  Memory memory(test);
+  AttentionForwardArgs args;
+  args.in = inputs_of(test, memory);
+  args.epilogue = epilogue_of(test, memory);
+  if (args.epilogue.y == nullptr)
+    args.out = memory.out("out", test.rows * test.heads * test.width);
+  args.edge_out = edge_out_of(test, memory);
+  const Workspace space(table.forward_workspace_bytes(args));
+  args.workspace = space.memory.get();
+  table.forward(args);
+  return memory.results();
 }
 
 double relative_error(const std::vector<double>& a, const std::vector<double>& b) {

@@ -54,9 +54,9 @@ struct Layer {
 std::vector<double> logits(const Layer& layer, const std::vector<double>& a) {
   const auto heads = static_cast<std::size_t>(layer.test.heads);
   const auto width = static_cast<std::size_t>(layer.test.width);
-  std::vector<double> result(layer.test.z.size() / width, 0.0);
-  for (std::size_t k = 0; k < layer.test.z.size(); ++k)
-    result[k / width] += layer.test.z[k] * a[k % (heads * width)];
+  std::vector<double> result(layer.test.at("value").size() / width, 0.0);
+  for (std::size_t k = 0; k < layer.test.at("value").size(); ++k)
+    result[k / width] += layer.test.at("value")[k] * a[k % (heads * width)];
   return result;
 }
 
@@ -73,11 +73,13 @@ Layer make_layer(const GraphShape& shape,
   const auto nodes = static_cast<std::size_t>(shape.nodes);
   layer.x = {nodes, kFeatures, random_values(shape.nodes * kFeatures, 21)};
   layer.weight = {kFeatures, layer.row(), random_values(kFeatures * heads * width, 22)};
-  layer.test.z = product(layer.x, layer.weight).value;
+  layer.test.at("value") = product(layer.x, layer.weight).value;
   layer.a_source = random_values(heads * width, 23);
   layer.a_destination = random_values(heads * width, 24);
-  layer.test.s = logits(layer, layer.a_source);
-  layer.test.t = logits(layer, layer.a_destination);
+  if (kind == AttentionKind::kGat) {
+    layer.test.at("s") = logits(layer, layer.a_source);
+    layer.test.at("t") = logits(layer, layer.a_destination);
+  }
   return layer;
 }
 
@@ -128,7 +130,7 @@ class Oracle : public ::testing::Test {
     store(layer, "weight", layer.weight.value);
     store(layer, "a_source", layer.a_source);
     store(layer, "a_destination", layer.a_destination);
-    store(layer, "grad_out", layer.test.grad_out);
+    store(layer, "grad_out", layer.test.at("grad_out"));
     return {{"name", layer.name},
             {"kind", layer.test.kind == AttentionKind::kGat ? "gat" : "dot"},
             {"nodes", in.nodes},
@@ -161,27 +163,27 @@ class Oracle : public ::testing::Test {
 };
 
 void Oracle::compare(const Layer& layer, const KernelTable& table) {
-  const AttentionResult result = run_table(table, layer.test);
+  const Arrays result = run_table(table, layer.test);
   const auto nodes = static_cast<std::size_t>(layer.test.graph.in.nodes);
   const auto width = static_cast<std::size_t>(layer.test.width);
-  Matrix grad_z{nodes, layer.row(), result.grad_z};
+  Matrix grad_z{nodes, layer.row(), result.at("grad.value")};
   if (layer.test.kind == AttentionKind::kGat) {
     // What the layer adds round the kernels: the terms through s and t.
     std::vector<double> grad_a_source(layer.row(), 0.0);
     std::vector<double> grad_a_destination(layer.row(), 0.0);
     for (std::size_t k = 0; k < grad_z.value.size(); ++k) {
-      const double ds = result.grad_s[k / width];
-      const double dt = result.grad_t[k / width];
+      const double ds = result.at("grad.s")[k / width];
+      const double dt = result.at("grad.t")[k / width];
       const std::size_t column = k % layer.row();
       grad_z.value[k] += ds * layer.a_source[column] + dt * layer.a_destination[column];
-      grad_a_source[column] += ds * layer.test.z[k];
-      grad_a_destination[column] += dt * layer.test.z[k];
+      grad_a_source[column] += ds * layer.test.at("value")[k];
+      grad_a_destination[column] += dt * layer.test.at("value")[k];
     }
     expect_equal(layer, "grad_a_source", grad_a_source);
     expect_equal(layer, "grad_a_destination", grad_a_destination);
   }
-  expect_equal(layer, "out", result.out);
-  expect_equal(layer, "alpha", result.weights);
+  expect_equal(layer, "out", result.at("out"));
+  expect_equal(layer, "alpha", result.at("weights"));
   expect_equal(layer, "grad_x", product(grad_z, transposed(layer.weight)).value);
   expect_equal(layer, "grad_weight", product(transposed(layer.x), grad_z).value);
 }

@@ -57,7 +57,7 @@ struct View {
         width(static_cast<std::size_t>(in.width)),
         row(heads * width),
         graph(*in.graph),
-        z(static_cast<const T*>(in.z)),
+        z(static_cast<const T*>(in.value)),
         s(static_cast<const T*>(in.source_logit)),
         t(static_cast<const T*>(in.destination_logit)),
         slope(static_cast<T>(in.negative_slope)),

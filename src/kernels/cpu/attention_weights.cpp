@@ -17,8 +17,8 @@ T logit_of(const AttentionInputs& in, std::int64_t i, std::int64_t j, std::int64
                 static_cast<const T*>(in.destination_logit)[i * in.heads + h];
     return u > 0 ? u : u * static_cast<T>(in.negative_slope);
   }
-  const T* query = static_cast<const T*>(in.z) + (i * in.heads + h) * in.width;
-  const T* key = static_cast<const T*>(in.z) + (j * in.heads + h) * in.width;
+  const T* query = static_cast<const T*>(in.value) + (i * in.heads + h) * in.width;
+  const T* key = static_cast<const T*>(in.value) + (j * in.heads + h) * in.width;
   T sum = 0;
   for (std::int64_t d = 0; d < in.width; ++d) sum += query[d] * key[d];
   return sum * static_cast<T>(in.scale);

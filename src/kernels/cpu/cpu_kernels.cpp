@@ -4,13 +4,27 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/row_pieces.h"
 #include "kernels/prepared_graph.h"
+#include "kernels/storage_types.h"
 
 namespace regatta {
 namespace cpu {
 namespace {
 
 std::size_t element_bytes(const AttentionInputs& in) {
-  return in.dtype == KernelType::kFloat32 ? sizeof(float) : sizeof(double);
+  return storage_bytes(in.dtype);
+}
+
+/// Cases without a kernel of their own run on the reference.
+bool fused(const AttentionInputs& in) {
+  if (in.dtype == KernelType::kBFloat16 || in.edge.logit != nullptr || in.edge.query != nullptr)
+    return false;
+  return in.kind == AttentionKind::kGat || in.shares_table();
+}
+bool fused(const AttentionForwardArgs& args) {
+  return fused(args.in) && args.epilogue.y == nullptr;
+}
+bool fused(const AttentionBackwardArgs& args) {
+  return fused(args.in) && args.epilogue.y == nullptr && args.grad_logsumexp == nullptr;
 }
 
 std::size_t padded(std::size_t bytes) {
@@ -54,16 +68,18 @@ struct BackwardLayout {
 };
 
 std::size_t forward_workspace_bytes(const AttentionForwardArgs& args) {
-  return args.in.message_dropout.probability > 0 ? node_rows_bytes(args.in) : 0;
+  return fused(args) && args.in.message_dropout.probability > 0 ? node_rows_bytes(args.in) : 0;
 }
 
 std::size_t backward_workspace_bytes(const AttentionBackwardArgs& args) {
-  return BackwardLayout(args).total();
+  return fused(args) ? BackwardLayout(args).total() : 0;
 }
 
 void forward(const AttentionForwardArgs& args) {
+  if (!fused(args))
+    return reference_kernels().forward(args);
   check_forward(args, forward_workspace_bytes(args));
-  const void* value = args.in.z;
+  const void* value = args.in.value;
   if (args.in.message_dropout.probability > 0) {
     mask_messages(args.in, args.workspace);
     value = args.workspace;
@@ -72,6 +88,8 @@ void forward(const AttentionForwardArgs& args) {
 }
 
 void backward(const AttentionBackwardArgs& args) {
+  if (!fused(args))
+    return reference_kernels().backward(args);
   const BackwardLayout layout(args);
   check_backward(args, layout.total());
   const BackwardScratch scratch = layout.scratch(args.workspace);
@@ -86,6 +104,19 @@ void backward(const AttentionBackwardArgs& args) {
   }
 }
 
+void weights(const AttentionWeightsArgs& args) {
+  fused(args.in) ? attention_weights(args) : reference_kernels().weights(args);
+}
+
+void project(const SparseProjectionArgs& args) {
+  args.dtype == KernelType::kBFloat16 ? reference_kernels().sparse_project(args)
+                                      : sparse_project(args);
+}
+void project_backward(const SparseProjectionArgs& args) {
+  args.dtype == KernelType::kBFloat16 ? reference_kernels().sparse_project_backward(args)
+                                      : sparse_project_backward(args);
+}
+
 }  // namespace
 }  // namespace cpu
 
@@ -96,9 +127,9 @@ const KernelTable& cpu_kernels() {
       cpu::backward_workspace_bytes,
       cpu::forward,
       cpu::backward,
-      cpu::attention_weights,
-      cpu::sparse_project,
-      cpu::sparse_project_backward,
+      cpu::weights,
+      cpu::project,
+      cpu::project_backward,
   };
   return table;
 }

@@ -37,9 +37,9 @@ class DotBackward {
         out_(static_cast<const T*>(args.out)),
         logsumexp_(static_cast<const T*>(args.logsumexp)),
         grad_out_(static_cast<const T*>(args.grad_out)),
-        grad_z_(static_cast<T*>(args.grad_z)),
+        grad_z_(static_cast<T*>(args.grad_value)),
         records_(static_cast<T*>(scratch.records)),
-        value_(static_cast<const T*>(scratch.masked == nullptr ? args.in.z : scratch.masked)),
+        value_(static_cast<const T*>(scratch.masked == nullptr ? args.in.value : scratch.masked)),
         piece_rows_(static_cast<T*>(scratch.pieces)) {}
 
   void run_rows(RowRange rows) const {

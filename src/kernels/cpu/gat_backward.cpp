@@ -49,11 +49,11 @@ class GatBackward {
         logsumexp_(static_cast<const T*>(args.logsumexp)),
         correction_(static_cast<const T*>(args.correction)),
         grad_out_(static_cast<const T*>(args.grad_out)),
-        grad_z_(static_cast<T*>(args.grad_z)),
+        grad_z_(static_cast<T*>(args.grad_value)),
         grad_s_(static_cast<T*>(args.grad_source_logit)),
         grad_t_(static_cast<T*>(args.grad_destination_logit)),
         records_(static_cast<T*>(scratch.records)),
-        value_(static_cast<const T*>(scratch.masked == nullptr ? args.in.z : scratch.masked)),
+        value_(static_cast<const T*>(scratch.masked == nullptr ? args.in.value : scratch.masked)),
         piece_rows_(static_cast<T*>(scratch.pieces)) {}
 
   void run_rows(RowRange rows) const {

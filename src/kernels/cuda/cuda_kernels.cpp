@@ -48,7 +48,7 @@ DeviceAttention<T> device_attention(const AttentionInputs& in) {
   out.out_ptr = in.graph->out_ptr.data();
   out.out_dst = in.graph->out_dst.data();
   out.out_edge = in.graph->out_edge.data();
-  out.z = static_cast<const T*>(in.z);
+  out.z = static_cast<const T*>(in.value);
   out.s = static_cast<const T*>(in.source_logit);
   out.t = static_cast<const T*>(in.destination_logit);
   out.slope = static_cast<T>(in.negative_slope);
@@ -65,6 +65,15 @@ void require_device_graph(const PreparedGraph* graph) {
   }
 }
 
+/// Only gat and dot with one table, without terms of edges, in fp32 and fp64, have kernels here.
+void require_kernel(const AttentionInputs& in, const AttentionEpilogue& epilogue) {
+  if ((in.kind == AttentionKind::kGat || in.shares_table()) && in.dtype != KernelType::kBFloat16 &&
+      in.edge.logit == nullptr && in.edge.query == nullptr && epilogue.y == nullptr)
+    return;
+  fail(ExitCode::kDevice,
+       "CUDA attention kernel: this kind of attention has no CUDA kernel yet; use device: cpu");
+}
+
 template <class T>
 void forward_typed(const AttentionForwardArgs& args) {
   const ForwardOutputs outputs = {args.out, args.logsumexp, args.correction};
@@ -75,6 +84,7 @@ void forward_typed(const AttentionForwardArgs& args) {
 void forward(const AttentionForwardArgs& args) {
   require_device_graph(args.in.graph);
   check_forward(args, 0);
+  require_kernel(args.in, args.epilogue);
   args.in.dtype == KernelType::kFloat32 ? forward_typed<float>(args) : forward_typed<double>(args);
 }
 
@@ -91,7 +101,7 @@ void backward_typed(const AttentionBackwardArgs& args) {
                                         static_cast<const T*>(args.correction),
                                         static_cast<const T*>(args.grad_out),
                                         static_cast<T*>(args.workspace),
-                                        static_cast<T*>(args.grad_z),
+                                        static_cast<T*>(args.grad_value),
                                         static_cast<T*>(args.grad_source_logit),
                                         static_cast<T*>(args.grad_destination_logit)};
   check_launch(launch_backward(device_attention<T>(args.in), gradients, stream()),
@@ -101,6 +111,7 @@ void backward_typed(const AttentionBackwardArgs& args) {
 void backward(const AttentionBackwardArgs& args) {
   require_device_graph(args.in.graph);
   check_backward(args, backward_workspace_bytes(args));
+  require_kernel(args.in, args.epilogue);
   args.in.dtype == KernelType::kFloat32 ? backward_typed<float>(args)
                                         : backward_typed<double>(args);
 }
@@ -117,6 +128,7 @@ void weights_typed(const AttentionWeightsArgs& args) {
 void weights(const AttentionWeightsArgs& args) {
   require_device_graph(args.in.graph);
   check_attention_inputs(args.in);
+  require_kernel(args.in, {});
   // check_weights() would read the number of edges from device memory; the whole graph's count will
   // do.
   const bool edges = args.in.rows > 0 && !args.in.graph->in.src.empty();

@@ -49,20 +49,19 @@ void project_backward_typed(const SparseProjectionArgs& args) {
             value * static_cast<double>(grad_out[row * args.columns + c]);
     }
   for (std::size_t k = 0; k < sum.size(); ++k)
-    static_cast<T*>(args.grad_weight)[k] = static_cast<T>(sum[k]);
+    static_cast<Working<T>*>(args.grad_weight)[k] = static_cast<Working<T>>(sum[k]);
 }
 
 }  // namespace
 
 void sparse_project(const SparseProjectionArgs& args) {
   check_sparse_projection(args, false);
-  args.dtype == KernelType::kFloat32 ? project_typed<float>(args) : project_typed<double>(args);
+  with_storage(args.dtype, [&]<class T>(T) { project_typed<T>(args); });
 }
 
 void sparse_project_backward(const SparseProjectionArgs& args) {
   check_sparse_projection(args, true);
-  args.dtype == KernelType::kFloat32 ? project_backward_typed<float>(args)
-                                     : project_backward_typed<double>(args);
+  with_storage(args.dtype, [&]<class T>(T) { project_backward_typed<T>(args); });
 }
 
 }  // namespace reference
