@@ -2,6 +2,10 @@
 // targets.
 #pragma once
 
+#include "data/graph_chunk.h"
+#include "kernels/attention.h"
+#include "kernels/prepared_graph.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -9,10 +13,6 @@
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "data/graph_chunk.h"
-#include "kernels/attention.h"
-#include "kernels/prepared_graph.h"
 
 namespace regatta {
 
@@ -42,7 +42,10 @@ struct BatchFeatures {
 struct Batch {
   PreparedGraph graph;
   BatchFeatures features;
-  at::Tensor global_id;                ///< int64 [N] on the CPU: keys random numbers
+  at::Tensor global_id;  ///< int64 [N] on the CPU: keys random numbers
+  at::Tensor edge_x;  ///< [E,Fe] features of the in-edges in their order, fp32 (fp64 under fp64);
+                      ///< undefined: none
+  at::Tensor edge_type;                ///< int64 [E] relation of each in-edge; undefined: none
   std::vector<std::int64_t> nodes_in;  ///< [L]
   std::vector<std::int64_t> rows_out;  ///< [L]; rows_out[l] = nodes_in[l+1]
   BatchPlacement placement;

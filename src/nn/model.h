@@ -1,6 +1,9 @@
 // Model: a stack of attention layers, driven layer by layer.
 #pragma once
 
+#include "nn/attention_layer.h"
+#include "nn/model_options.h"
+
 #include <torch/nn/module.h>
 
 #include <cstdint>
@@ -9,16 +12,15 @@
 #include <utility>
 #include <vector>
 
-#include "nn/attention_layer.h"
-#include "nn/model_options.h"
-
 namespace regatta {
 
 struct ModelShape {
-  std::int64_t features = 0;  ///< F of the dataset
-  std::int64_t outputs = 0;   ///< what `width: 0` of the last layer stands for
+  std::int64_t features = 0;       ///< F of the dataset
+  std::int64_t outputs = 0;        ///< what `width: 0` of the last layer stands for
   std::uint64_t seed = 0;
   at::ScalarType dtype = at::kFloat;
+  std::int64_t edge_features = 0;  ///< Fe of the dataset, 0 = none
+  std::int64_t edge_types = 0;     ///< relations of the dataset, 0 = none
 };
 
 /// Parameters are named layers.<l>.<...>. Throws Error(kUsage) for a width of 0 before the last
