@@ -1,0 +1,64 @@
+// How a pass over edges cuts the columns of its tables: by groups of heads whose weights lie side
+// by side, and by tiles narrow enough that all their rows stay in cache.
+//
+// Random rows of a table of 100 MB come at the speed of memory; those of a packed tile of 128 bytes
+// a row at that of the third-level cache, three times as fast
+// (docs/decisions/0009-cpu-attention.md).
+#pragma once
+
+#include "kernels/attention.h"
+
+#include <cstddef>
+#include <vector>
+
+namespace regatta::cpu {
+
+/// Heads first .. first+count-1; the weights of an edge are `stride` values, one a head, 0 beyond
+/// count.
+struct HeadGroup {
+  std::size_t first = 0;
+  std::size_t count = 0;
+  std::size_t stride = 0;  ///< 1, 2 or 4
+};
+
+inline constexpr std::size_t kGroupHeads = 4;
+
+std::vector<HeadGroup> head_groups(std::size_t heads);
+
+/// Columns first .. first+count-1 of a row; packed they take `blocks` blocks of 64 bytes of working
+/// values.
+struct ColumnTile {
+  std::size_t first = 0;
+  std::size_t count = 0;
+  std::size_t blocks = 0;  ///< 1, 2 or 4
+  bool packed = true;      ///< false: rows are read where they lie
+};
+
+/// Where a pass finds its rows: row j starts at base + j * stride.
+struct TileRows {
+  const void* base = nullptr;
+  std::size_t stride = 0;  ///< elements
+  bool prefetch = false;
+};
+
+/// Shape of a table that edges gather from: rows of `row` elements, of which [begin, end) are
+/// wanted.
+struct TableShape {
+  std::size_t rows = 0;
+  std::size_t row = 0;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  KernelType dtype = KernelType::kFloat32;
+};
+
+/// Depends on the shape alone, so a pass sums in the same order on every machine.
+std::vector<ColumnTile> column_tiles(const TableShape& table);
+
+/// Bytes that pack_tile writes for the widest tile of the table.
+std::size_t packed_tile_bytes(const TableShape& table);
+
+/// Copies the tile's columns of all rows side by side, padded with zeros to whole blocks; `to`
+/// holds packed_tile_bytes. A tile that is not packed is only described.
+TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to);
+
+}  // namespace regatta::cpu

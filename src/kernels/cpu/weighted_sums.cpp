@@ -1,0 +1,175 @@
+// The sums of a tile stay in registers while an item's edges go by.
+// clang-format off: foreach_target.h re-includes this file, so it comes before everything else.
+#include "kernels/cpu/highway_targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/weighted_sums.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include "core/parallel.h"
+#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/storage_lanes-inl.h"
+#include "kernels/cpu/weighted_sums.h"
+
+#include <hwy/cache_control.h>
+
+#include <type_traits>
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+namespace {
+
+/// Rows asked for ahead of the edge in hand: the latency of the third-level cache over the time of
+/// an edge.
+constexpr std::int64_t kAhead = 12;
+
+template <class S, std::size_t kBlocks, WeightUse kUse, bool kOneHead>
+class TileSums {
+  using W = Working<S>;
+  using D = BlockTag<W>;
+  static constexpr std::size_t kLanes = hn::MaxLanes(D());
+  static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
+  static constexpr bool kTwo = kUse == WeightUse::kMagnitudeAndSecond;
+  using Index = std::conditional_t<sizeof(W) == 8, std::int64_t, std::int32_t>;
+
+ public:
+  explicit TileSums(const WeightedSums& pass)
+      : pass_(pass),
+        weight_(static_cast<const W*>(pass.weight)),
+        rows_(static_cast<const S*>(pass.table.base)),
+        last_(pass.edges.index + pass.edges.begin[pass.edges.count]) {
+    for (std::size_t c = 0; c < kVectors * kLanes; ++c) {
+      const std::size_t column = pass.tile.first + std::min(c, pass.tile.count - 1);
+      head_[c] = static_cast<Index>(column / pass.width - pass.group.first);
+    }
+  }
+
+  void run(RowRange items) const {
+    const D d;
+    alignas(64) W first[kVectors * kLanes];
+    alignas(64) W second[kVectors * kLanes];
+    for (std::int64_t i = items.begin; i < items.end; ++i) {
+      hn::Vec<D> sum[kVectors];
+      hn::Vec<D> sum2[kVectors];
+      for (std::size_t v = 0; v < kVectors; ++v) sum[v] = sum2[v] = hn::Zero(d);
+      const std::int64_t end =
+          pass_.edges.end == nullptr ? pass_.edges.begin[i + 1] : pass_.edges.end[i];
+      for (std::int64_t e = pass_.edges.begin[i]; e < end; ++e) add(d, e, sum, sum2);
+      for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, first + v * kLanes);
+      if (kTwo)
+        for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum2[v], d, second + v * kLanes);
+      pass_.finish(pass_.context, i, pass_.tile, first, kTwo ? second : nullptr);
+    }
+  }
+
+ private:
+  HWY_INLINE void add(D d, std::int64_t e, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
+    const std::int32_t* at = pass_.edges.index + e;
+    const S* row = rows_ + static_cast<std::size_t>(*at) * pass_.table.stride;
+    if (pass_.table.prefetch && at + kAhead < last_) {
+      const S* later = rows_ + static_cast<std::size_t>(at[kAhead]) * pass_.table.stride;
+      for (std::size_t k = 0; k < kBlocks * 64 / sizeof(W); k += 64 / sizeof(S))
+        hwy::Prefetch(later + k);
+    }
+    const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
+    if constexpr (kOneHead) {
+      const auto w = hn::Set(d, weight[head_[0]]);
+      add_weighted(
+          d, row, [&w](std::size_t) HWY_ATTR { return w; }, sum, sum2);
+    } else if constexpr (kLanes >= kGroupHeads) {
+      const auto w = hn::LoadU(d, weight);
+      add_weighted(
+          d,
+          row,
+          [&](std::size_t v) HWY_ATTR {
+            return hn::TableLookupLanes(w, hn::SetTableIndices(d, head_ + v * kLanes));
+          },
+          sum,
+          sum2);
+    } else {
+      add_weighted(
+          d,
+          row,
+          [&](std::size_t v) HWY_ATTR {
+            const hn::RebindToSigned<D> di;
+            return hn::GatherIndex(d, weight, hn::Load(di, head_ + v * kLanes));
+          },
+          sum,
+          sum2);
+    }
+  }
+
+  template <class WeightOf>
+  HWY_INLINE void add_weighted(
+      D d, const S* row, const WeightOf& weight_of, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const auto w = weight_of(v);
+      const auto x = load_storage(d, row + v * kLanes);
+      sum[v] = hn::MulAdd(kUse == WeightUse::kPlain ? w : hn::Abs(w), x, sum[v]);
+      if constexpr (kTwo)
+        sum2[v] = hn::MulAdd(
+            hn::Max(w, hn::Mul(w, hn::Set(d, static_cast<W>(pass_.second)))), x, sum2[v]);
+    }
+  }
+
+  const WeightedSums& pass_;
+  const W* weight_;
+  const S* rows_;
+  const std::int32_t* last_;
+  alignas(64) Index head_[kVectors * kLanes];  ///< of each column, in the group
+};
+
+template <class S, std::size_t kBlocks, WeightUse kUse>
+void run_blocks(const WeightedSums& pass) {
+  const RowPieces pieces(pass.edges.begin, pass.edges.count);
+  const bool one_head =
+      pass.tile.first / pass.width == (pass.tile.first + pass.tile.count - 1) / pass.width;
+  const auto run = [&](const auto& sums) {
+    parallel_pieces(pieces.count(), [&](std::int64_t p) { sums.run(pieces.piece(p)); });
+  };
+  one_head ? run(TileSums<S, kBlocks, kUse, true>(pass))
+           : run(TileSums<S, kBlocks, kUse, false>(pass));
+}
+
+template <class S, std::size_t kBlocks>
+void run_use(const WeightedSums& pass) {
+  switch (pass.use) {
+    case WeightUse::kPlain:
+      return run_blocks<S, kBlocks, WeightUse::kPlain>(pass);
+    case WeightUse::kMagnitude:
+      return run_blocks<S, kBlocks, WeightUse::kMagnitude>(pass);
+    case WeightUse::kMagnitudeAndSecond:
+      return run_blocks<S, kBlocks, WeightUse::kMagnitudeAndSecond>(pass);
+  }
+}
+
+}  // namespace
+
+void weighted_sums_target(const WeightedSums& pass) {
+  with_storage(pass.dtype, [&]<class S>(S) {
+    switch (pass.tile.blocks) {
+      case 1:
+        return run_use<S, 1>(pass);
+      case 2:
+        return run_use<S, 2>(pass);
+      default:
+        return run_use<S, 4>(pass);
+    }
+  });
+}
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace regatta::cpu {
+
+HWY_EXPORT(weighted_sums_target);
+
+void weighted_sums(const WeightedSums& pass) {
+  HWY_DYNAMIC_DISPATCH(weighted_sums_target)(pass);
+}
+
+}  // namespace regatta::cpu
+#endif

@@ -1,0 +1,51 @@
+// sum_e w_e row(e) of the listed rows for every item: the pass over edges that every kind of
+// attention shares.
+#pragma once
+
+#include "kernels/cpu/column_tiles.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace regatta::cpu {
+
+/// What is made of a weight. Kinds with a sign (gat) keep u > 0 in it: sums take |w|, and a second
+/// sum takes max(w, second w): with second = 0 the edges with u > 0 alone, with -slope each edge
+/// times LeakyReLU'(u).
+enum class WeightUse { kPlain, kMagnitude, kMagnitudeAndSecond };
+
+/// Called for each item with its sums over the tile's columns, padded to whole blocks, 64-byte
+/// aligned. `second` is null but for kMagnitudeAndSecond. Runs on the thread that holds the item.
+using FinishSums = void (*)(const void* context,
+                            std::int64_t item,
+                            const ColumnTile& tile,
+                            const void* first,
+                            const void* second);
+
+/// Items 0 .. count-1; item i holds edges begin[i] .. end[i]-1 of `index` and of the weights.
+struct EdgeLists {
+  std::int64_t count = 0;
+  const std::int64_t* begin = nullptr;  ///< [count+1], as indptr
+  const std::int64_t* end = nullptr;    ///< [count]; null: begin + 1
+  const std::int32_t* index = nullptr;  ///< row of the table for each edge
+};
+
+struct WeightedSums {
+  KernelType dtype = KernelType::kFloat32;  ///< of the table
+  EdgeLists edges;
+  HeadGroup group;
+  const void* weight =
+      nullptr;  ///< working type [edges, group.stride] and 16 values that may be read, not used
+  WeightUse use = WeightUse::kPlain;
+  double second = 0;
+  TileRows table;
+  ColumnTile tile;
+  std::size_t width = 0;  ///< D: column c belongs to head c / D
+  FinishSums finish = nullptr;
+  const void* context = nullptr;
+};
+
+/// Within an item edges are summed in their order: equal bits for any number of threads.
+void weighted_sums(const WeightedSums& pass);
+
+}  // namespace regatta::cpu
