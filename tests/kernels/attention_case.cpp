@@ -405,7 +405,7 @@ Arrays run_forward(const KernelTable& table, const AttentionCase& test) {
   return memory.results();
 }
 
-double relative_error(const std::vector<double>& a, const std::vector<double>& b) {
+double relative_error(const std::vector<double>& a, const std::vector<double>& b, double floor) {
   if (a.size() != b.size())
     return std::numeric_limits<double>::infinity();
   double difference = 0;
@@ -414,7 +414,7 @@ double relative_error(const std::vector<double>& a, const std::vector<double>& b
     difference += (a[k] - b[k]) * (a[k] - b[k]);
     norm += b[k] * b[k];
   }
-  return std::sqrt(difference) / std::max(std::sqrt(norm), 0.1);
+  return std::sqrt(difference) / std::max(std::sqrt(norm), floor);
 }
 
 }  // namespace regatta::test

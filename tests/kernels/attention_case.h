@@ -85,9 +85,11 @@ Arrays run_table(const KernelTable& table, const AttentionCase& test);
 /// Forward alone, without logsumexp and correction: "out" or "y", and "edge_out".
 Arrays run_forward(const KernelTable& table, const AttentionCase& test);
 
-/// |a-b| / max(|b|, 0.1) in norm: the floor serves gradients that cancel to 0. Infinite when sizes
-/// differ.
-double relative_error(const std::vector<double>& a, const std::vector<double>& b);
+/// |a-b| / max(|b|, floor) in norm: the floor serves gradients that cancel to 0. Infinite when
+/// sizes differ.
+double relative_error(const std::vector<double>& a,
+                      const std::vector<double>& b,
+                      double floor = 0.1);
 
 std::vector<double> random_values(std::int64_t count, std::uint64_t seed);
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -38,8 +39,13 @@ CaseOptions options_of(const Setting& setting, std::int64_t heads, std::int64_t 
 
 void expect_close(const Arrays& found, const Arrays& expected, double limit) {
   ASSERT_EQ(found.size(), expected.size());
-  for (const auto& [name, values] : expected)
-    EXPECT_LE(relative_error(found.at(name), values), limit) << name;
+  for (const auto& [name, values] : expected) {
+    // Gradients of logits are sums that cancel, and O is stored with 8 bits: in bf16 they are held
+    // to the scale of the gradient that came in, 1 an element.
+    const double floor =
+        std::max(limit > 1e-2 ? std::sqrt(static_cast<double>(values.size())) : 0.1, 0.1);
+    EXPECT_LE(relative_error(found.at(name), values, floor), limit) << name;
+  }
 }
 
 /// Both forms of GAT's backward, on all variants.

@@ -34,7 +34,7 @@ std::size_t most_blocks(const TableShape& table) {
 bool in_place(const TableShape& table, std::size_t columns) {
   const std::size_t bytes = table.rows * table.row * storage_bytes(table.dtype);
   const std::size_t block = table.rows * block_columns(table.dtype) * storage_bytes(table.dtype);
-  return columns % block_columns(table.dtype) == 0 &&
+  return !table.masked && columns % block_columns(table.dtype) == 0 &&
          (bytes <= kInPlaceBytes || block > kTileBytes);
 }
 
@@ -90,6 +90,16 @@ TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* 
     }
   });
   return {packed, width, true};
+}
+
+TableShape message_table(const AttentionInputs& in, const HeadGroup& group) {
+  const auto width = static_cast<std::size_t>(in.width);
+  return {static_cast<std::size_t>(in.nodes),
+          static_cast<std::size_t>(in.heads) * width,
+          group.first * width,
+          (group.first + group.count) * width,
+          in.dtype,
+          in.message_dropout.probability > 0};
 }
 
 }  // namespace regatta::cpu

@@ -49,6 +49,7 @@ struct TableShape {
   std::size_t begin = 0;
   std::size_t end = 0;
   KernelType dtype = KernelType::kFloat32;
+  bool masked = false;  ///< rows get message dropout, so tiles are always packed
 };
 
 /// Depends on the shape alone, so a pass sums in the same order on every machine.
@@ -60,5 +61,14 @@ std::size_t packed_tile_bytes(const TableShape& table);
 /// Copies the tile's columns of all rows side by side, padded with zeros to whole blocks; `to`
 /// holds packed_tile_bytes. A tile that is not packed is only described.
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to);
+
+/// The same with mu of the inputs' message dropout, for rows that are nodes.
+TileRows pack_messages(const AttentionInputs& in,
+                       const TableShape& table,
+                       const ColumnTile& tile,
+                       void* to);
+
+/// The columns of `group` in the table of messages [N,H,D].
+TableShape message_table(const AttentionInputs& in, const HeadGroup& group);
 
 }  // namespace regatta::cpu

@@ -14,21 +14,22 @@ namespace regatta::cpu {
 /// mu (.) z for all nodes, [N,H,D] of the inputs' type.
 void mask_messages(const AttentionInputs& in, void* masked);
 
+/// gat of every storage type, with terms of edges and epilogue.
+std::size_t gat_forward_bytes(AttentionForwardArgs args);
+void gat_forward(const AttentionForwardArgs& args);
+std::size_t gat_backward_bytes(AttentionBackwardArgs args);
+void gat_backward(const AttentionBackwardArgs& args);
+
 /// `value` is z, or mu (.) z from mask_messages.
-void gat_forward(const AttentionForwardArgs& args, const void* value);
 void dot_forward(const AttentionForwardArgs& args, const void* value);
 
 /// Memory of a backward pass, cut out of the caller's workspace.
 struct BackwardScratch {
-  void* records = nullptr;  ///< per destination: t, L, Delta (gat) or L, Delta (dot), H each
+  void* records = nullptr;  ///< per destination: L, Delta, H each
   void* masked = nullptr;   ///< mu (.) z [N,H,D], only where rows gather it
   void* pieces = nullptr;   ///< rows of H*D for each piece, only with message dropout
 };
 
-/// Writes dt and the records; by edge sums when `correction` is null, else from it.
-void gat_backward_rows(const AttentionBackwardArgs& args, const BackwardScratch& scratch);
-/// Writes grad_z and ds: one pass over the out-edges that gathers g.
-void gat_backward_sources(const AttentionBackwardArgs& args, const BackwardScratch& scratch);
 /// Writes the records and the query part of grad_z.
 void dot_backward_rows(const AttentionBackwardArgs& args, const BackwardScratch& scratch);
 /// Adds the key and value parts to grad_z.

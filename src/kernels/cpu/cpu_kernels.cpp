@@ -16,15 +16,18 @@ std::size_t element_bytes(const AttentionInputs& in) {
 
 /// Cases without a kernel of their own run on the reference.
 bool fused(const AttentionInputs& in) {
+  if (in.kind == AttentionKind::kGat)
+    return true;
   if (in.dtype == KernelType::kBFloat16 || in.edge.logit != nullptr || in.edge.query != nullptr)
     return false;
-  return in.kind == AttentionKind::kGat || in.shares_table();
+  return in.shares_table();
 }
 bool fused(const AttentionForwardArgs& args) {
-  return fused(args.in) && args.epilogue.y == nullptr;
+  return fused(args.in) && (args.in.kind == AttentionKind::kGat || args.epilogue.y == nullptr);
 }
 bool fused(const AttentionBackwardArgs& args) {
-  return fused(args.in) && args.epilogue.y == nullptr && args.grad_logsumexp == nullptr;
+  return fused(args.in) && (args.in.kind == AttentionKind::kGat ||
+                            (args.epilogue.y == nullptr && args.grad_logsumexp == nullptr));
 }
 
 std::size_t padded(std::size_t bytes) {
@@ -39,13 +42,9 @@ std::size_t node_rows_bytes(const AttentionInputs& in) {
 struct BackwardLayout {
   explicit BackwardLayout(const AttentionBackwardArgs& args) {
     const AttentionInputs& in = args.in;
-    const bool gat = in.kind == AttentionKind::kGat;
     const bool masks = in.message_dropout.probability > 0;
-    // The one-gather form never reads rows of z by edge.
-    const bool gathers_messages = !gat || args.correction == nullptr;
-    records =
-        padded(static_cast<std::size_t>(in.rows * in.heads * (gat ? 3 : 2)) * element_bytes(in));
-    masked = masks && gathers_messages ? node_rows_bytes(in) : 0;
+    records = padded(static_cast<std::size_t>(in.rows * in.heads * 2) * element_bytes(in));
+    masked = masks ? node_rows_bytes(in) : 0;
     pieces = masks ? padded(static_cast<std::size_t>(RowPieces::kMaxPieces * in.heads * in.width) *
                             kScratchRows * element_bytes(in))
                    : 0;
@@ -68,44 +67,46 @@ struct BackwardLayout {
 };
 
 std::size_t forward_workspace_bytes(const AttentionForwardArgs& args) {
+  if (args.in.kind == AttentionKind::kGat)
+    return gat_forward_bytes(args);
   return fused(args) && args.in.message_dropout.probability > 0 ? node_rows_bytes(args.in) : 0;
 }
 
 std::size_t backward_workspace_bytes(const AttentionBackwardArgs& args) {
+  if (args.in.kind == AttentionKind::kGat)
+    return gat_backward_bytes(args);
   return fused(args) ? BackwardLayout(args).total() : 0;
 }
 
 void forward(const AttentionForwardArgs& args) {
   if (!fused(args))
     return reference_kernels().forward(args);
+  // Only a valid graph tells how much memory is needed.
+  check_attention_inputs(args.in);
   check_forward(args, forward_workspace_bytes(args));
+  if (args.in.kind == AttentionKind::kGat)
+    return gat_forward(args);
   const void* value = args.in.value;
   if (args.in.message_dropout.probability > 0) {
     mask_messages(args.in, args.workspace);
     value = args.workspace;
   }
-  args.in.kind == AttentionKind::kGat ? gat_forward(args, value) : dot_forward(args, value);
+  dot_forward(args, value);
 }
 
 void backward(const AttentionBackwardArgs& args) {
   if (!fused(args))
     return reference_kernels().backward(args);
+  check_attention_inputs(args.in);
+  check_backward(args, backward_workspace_bytes(args));
+  if (args.in.kind == AttentionKind::kGat)
+    return gat_backward(args);
   const BackwardLayout layout(args);
-  check_backward(args, layout.total());
   const BackwardScratch scratch = layout.scratch(args.workspace);
   if (scratch.masked != nullptr)
     mask_messages(args.in, scratch.masked);
-  if (args.in.kind == AttentionKind::kGat) {
-    gat_backward_rows(args, scratch);
-    gat_backward_sources(args, scratch);
-  } else {
-    dot_backward_rows(args, scratch);
-    dot_backward_sources(args, scratch);
-  }
-}
-
-void weights(const AttentionWeightsArgs& args) {
-  fused(args.in) ? attention_weights(args) : reference_kernels().weights(args);
+  dot_backward_rows(args, scratch);
+  dot_backward_sources(args, scratch);
 }
 
 void project(const SparseProjectionArgs& args) {
@@ -127,7 +128,7 @@ const KernelTable& cpu_kernels() {
       cpu::backward_workspace_bytes,
       cpu::forward,
       cpu::backward,
-      cpu::weights,
+      cpu::attention_weights,
       cpu::project,
       cpu::project_backward,
   };

@@ -1,7 +1,9 @@
-// GAT backward: per-row scalars first, then one pass over out-edges that gathers g.
+// GAT backward: one gather of g an edge and tile, over out-edges (docs/numerics.md §1).
 //
-// With C of the forward, dt_i = (1 - slope) <g_i, C_i>; without it dt is summed over the in-edges,
-// which gathers z once more. docs/numerics.md section 1.
+// dz_j = mu sum_i alpha m g_i and ds_j = <sum_i alpha m LeakyReLU' g_i, mu z_j> - sum_i alpha
+// LeakyReLU' Delta_i are two weighted sums over the same rows; dt follows from C. With terms of
+// edges, or without C, the products p_ij = <g_i, mu z_j> are formed in the order of in-edges as
+// well.
 // clang-format off: foreach_target.h re-includes this file, so it comes before everything else.
 #include "kernels/cpu/highway_targets.h"
 #undef HWY_TARGET_INCLUDE
@@ -11,293 +13,221 @@
 // clang-format on
 
 #include "core/parallel.h"
-#include "kernels/cpu/attention_planes-inl.h"
 #include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/edge_chunks-inl.h"
+#include "kernels/cpu/gat_backward.h"
 #include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/weighted_sums.h"
+#include "kernels/prepared_graph.h"
+
+#include <algorithm>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class T>
-struct BackwardPlanes {
-  Planes<T> logit;      ///< the part of u that varies over the chunk
-  Planes<T> logsumexp;  ///< L (sources pass)
-  Planes<T> delta;      ///< Delta (sources pass)
-  Planes<T> factor;     ///< m
-  Planes<T> weight;     ///< alpha m
-  Planes<T> slope;      ///< LeakyReLU'(u)
-  Planes<T> alpha;
-  Planes<T> product;  ///< p
-  Counters counters;
-};
+/// Stores a source's sums over a tile: grad_value, and the tile's part of ds.
+template <class S>
+class StoreSource {
+  using W = Working<S>;
+  static constexpr std::size_t kMostColumns = 64;  ///< four blocks of floats
 
-/// Scalars that stay fixed over a chunk, of one head.
-template <class T>
-struct HeadScalars {
-  T logit;
-  T logsumexp;
-  T delta;
-};
-
-template <class T>
-class GatBackward {
  public:
-  GatBackward(const AttentionBackwardArgs& args, const BackwardScratch& scratch)
-      : view_(args.in),
-        out_(static_cast<const T*>(args.out)),
-        logsumexp_(static_cast<const T*>(args.logsumexp)),
-        correction_(static_cast<const T*>(args.correction)),
-        grad_out_(static_cast<const T*>(args.grad_out)),
-        grad_z_(static_cast<T*>(args.grad_value)),
-        grad_s_(static_cast<T*>(args.grad_source_logit)),
-        grad_t_(static_cast<T*>(args.grad_destination_logit)),
-        records_(static_cast<T*>(scratch.records)),
-        value_(static_cast<const T*>(scratch.masked == nullptr ? args.in.value : scratch.masked)),
-        piece_rows_(static_cast<T*>(scratch.pieces)) {}
+  explicit StoreSource(const AttentionBackwardArgs& args)
+      : args_(args),
+        width_(static_cast<std::size_t>(args.in.width)),
+        heads_(static_cast<std::size_t>(args.in.heads)),
+        value_(static_cast<const S*>(args.in.value)),
+        grad_value_(static_cast<S*>(args.grad_value)),
+        source_gradient_(static_cast<W*>(args.grad_source_logit)),
+        dropout_(args.in.message_dropout) {}
 
-  void run_rows(RowRange rows) const {
-    BackwardPlanes<T> planes{};
-    for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end);
-         ++i) {
-      write_record(i);
-      if (correction_ == nullptr)
-        for_head_blocks(view_.heads, [&](HeadBlock block) { sum_row(i, block, planes); });
+  static void finish(const void* context,
+                     std::int64_t item,
+                     const ColumnTile& tile,
+                     const void* first,
+                     const void* second) {
+    static_cast<const StoreSource*>(context)->store(static_cast<std::size_t>(item),
+                                                    tile,
+                                                    static_cast<const W*>(first),
+                                                    static_cast<const W*>(second));
+  }
+
+ private:
+  HWY_INLINE void store(std::size_t j,
+                        const ColumnTile& tile,
+                        const W* message,
+                        const W* sloped) const {
+    const BlockTag<W> d;
+    alignas(64) W factor[kMostColumns];
+    alignas(64) W product[kMostColumns] = {};
+    if (dropout_.active)
+      message_factors(dropout_,
+                      args_.in.graph->global_id[j],
+                      tile.first,
+                      tile.blocks * (64 / sizeof(W)),
+                      factor);
+    const std::size_t begin = j * heads_ * width_ + tile.first;
+    for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d)) {
+      auto dz = hn::Load(d, message + k);
+      auto z = load_storage_n(d, value_ + begin + k, tile.count - k);
+      if (dropout_.active) {
+        dz = hn::Mul(dz, hn::Load(d, factor + k));
+        z = hn::Mul(z, hn::Load(d, factor + k));
+      }
+      store_storage_n(dz, d, grad_value_ + begin + k, tile.count - k);
+      hn::Store(hn::Mul(z, hn::Load(d, sloped + k)), d, product + k);
+    }
+    add_products(j, tile, product);
+  }
+
+  /// ds_j += the products of each head's columns.
+  HWY_INLINE void add_products(std::size_t j, const ColumnTile& tile, const W* product) const {
+    const BlockTag<W> d;
+    W* gradient = source_gradient_ + j * heads_;
+    if (tile.first / width_ == (tile.first + tile.count - 1) / width_) {
+      auto sum = hn::Load(d, product);
+      for (std::size_t k = hn::Lanes(d); k < tile.count; k += hn::Lanes(d))
+        sum = hn::Add(sum, hn::Load(d, product + k));
+      gradient[tile.first / width_] += hn::GetLane(hn::SumOfLanes(d, sum));
+      return;
+    }
+    std::size_t head = tile.first / width_;
+    std::size_t left = (head + 1) * width_ - tile.first;
+    for (std::size_t k = 0; k < tile.count; ++k) {
+      gradient[head] += product[k];
+      if (--left == 0) {
+        ++head;
+        left = width_;
+      }
     }
   }
 
-  void run_sources(RowRange sources, std::int64_t piece) const {
-    BackwardPlanes<T> planes{};
-    T* const scratch = piece_rows_ == nullptr ? nullptr
-                                              : piece_rows_ + static_cast<std::size_t>(piece) *
-                                                                  kScratchRows * view_.row;
-    for (auto j = static_cast<std::size_t>(sources.begin);
-         j < static_cast<std::size_t>(sources.end);
-         ++j) {
-      const T* value = view_.z + j * view_.row;
-      if (scratch != nullptr) {
-        T* const targets[2] = {scratch, scratch + view_.row};
-        mask_row(view_.message_dropout, view_.graph.global_id[j], value, view_.row, targets);
-        value = scratch + view_.row;
+  const AttentionBackwardArgs& args_;
+  std::size_t width_, heads_;
+  const S* value_;
+  S* grad_value_;
+  W* source_gradient_;
+  DropoutPlan<W> dropout_;
+};
+
+/// dt and the gradient of the edges' terms from the products p of a group's heads.
+template <class W>
+class EdgeGradients {
+ public:
+  EdgeGradients(const AttentionBackwardArgs& args,
+                const GatBackwardMemory& memory,
+                const HeadGroup& group)
+      : in_(args.in),
+        group_(group),
+        heads_(static_cast<std::size_t>(args.in.heads)),
+        s_(static_cast<const W*>(args.in.source_logit)),
+        edge_(static_cast<const W*>(args.in.edge.logit)),
+        record_(static_cast<const W*>(memory.record)),
+        product_(static_cast<const W*>(memory.weight)),
+        grad_edge_(static_cast<W*>(args.grad_edge_logit)),
+        grad_t_(static_cast<W*>(args.grad_destination_logit)),
+        dropout_(args.in.attention_dropout) {}
+
+  void run(RowRange rows) const {
+    EdgeChunk<W> factor;
+    Counters counters;
+    const auto& graph = in_.graph->in;
+    for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end);
+         ++i) {
+      double sum[kGroupHeads] = {};  // terms of both signs, which cancel
+      const auto end = static_cast<std::size_t>(graph.indptr[i + 1]);
+      for (auto first = static_cast<std::size_t>(graph.indptr[i]); first < end; first += kChunk) {
+        const std::size_t count = std::min(kChunk, end - first);
+        if (dropout_.active) {
+          for (std::size_t e = 0; e < count; ++e)
+            counters.id[e] = static_cast<std::uint64_t>(graph.edge_id[first + e]);
+          chunk_factors(dropout_, group_, count, counters, factor);
+        }
+        for (std::size_t e = 0; e < count; ++e)
+          edge(i, first + e, factor.value + e * group_.stride, sum);
       }
-      T* grad = grad_z_ + j * view_.row;
-      std::fill_n(grad, view_.row, T{0});
-      for_head_blocks(view_.heads, [&](HeadBlock block) { source(j, block, value, planes); });
-      if (scratch != nullptr)
-        multiply_rows(scratch, grad, Span{0, view_.row}, grad);
+      for (std::size_t h = 0; h < group_.count; ++h)
+        grad_t_[i * heads_ + group_.first + h] = static_cast<W>(sum[h]);
     }
   }
 
  private:
-  const T* record(std::size_t i) const { return records_ + i * 3 * view_.heads; }
-
-  /// {t, L, Delta} of row i, each for all heads; dt too where C gives it.
-  void write_record(std::size_t i) const {
-    T* to = records_ + i * 3 * view_.heads;
-    const T* g = grad_out_ + i * view_.row;
-    const T* const out[1] = {out_ + i * view_.row};
-    for (std::size_t h = 0; h < view_.heads; ++h) {
-      T delta = 0;
-      dot_rows<1>(g, out, view_.span(h), &delta);
-      to[h] = view_.t[i * view_.heads + h];
-      to[view_.heads + h] = logsumexp_[i * view_.heads + h];
-      to[2 * view_.heads + h] = delta;
-      if (correction_ == nullptr)
-        continue;
-      const T* const correction[1] = {correction_ + i * view_.row};
-      T product = 0;
-      dot_rows<1>(g, correction, view_.span(h), &product);
-      grad_t_[i * view_.heads + h] = (T{1} - view_.slope) * product;
+  HWY_INLINE void edge(std::size_t i, std::size_t e, const W* factor, double* sum) const {
+    const W* t = record_ + i * GatRecords::values(group_);
+    const auto j = static_cast<std::size_t>(in_.graph->in.src[e]);
+    for (std::size_t h = 0; h < group_.count; ++h) {
+      const std::size_t head = group_.first + h;
+      const W u =
+          s_[j * heads_ + head] + t[h] + (edge_ == nullptr ? W{0} : edge_[e * heads_ + head]);
+      const W slope = u > 0 ? W{1} : static_cast<W>(in_.negative_slope);
+      const W alpha = std::exp(u * slope - t[group_.stride + h]);
+      const W p = product_[e * group_.stride + h] * (dropout_.active ? factor[h] : W{1});
+      const W gradient = alpha * (p - t[2 * group_.stride + h]) * slope;
+      sum[h] += static_cast<double>(gradient);
+      if (grad_edge_ != nullptr)
+        grad_edge_[e * heads_ + head] = gradient;
     }
   }
 
-  /// dt_i as the sum over in-edges.
-  void sum_row(std::size_t i, HeadBlock block, BackwardPlanes<T>& planes) const {
-    const auto& in = view_.graph.in;
-    const auto end = static_cast<std::size_t>(in.indptr[i + 1]);
-    const T* own = record(i) + block.first;
-    T* grad = grad_t_ + i * view_.heads + block.first;
-    std::fill_n(grad, block.count, T{0});
-    for (auto begin = static_cast<std::size_t>(in.indptr[i]); begin < end; begin += kChunk) {
-      const std::size_t count = std::min(kChunk, end - begin);
-      for (std::size_t e = 0; e < count; ++e) {
-        const T* s =
-            view_.s + static_cast<std::size_t>(in.src[begin + e]) * view_.heads + block.first;
-        for (std::size_t h = 0; h < block.count; ++h) planes.logit.value[h * kChunk + e] = s[h];
-        planes.counters.id[e] = static_cast<std::uint64_t>(in.edge_id[begin + e]);
-      }
-      load_factors(block, count, planes);
-      by_four(count, [&]<std::size_t kRows>(std::size_t e) HWY_ATTR {
-        const Gathered<kRows, T> rows(value_, view_.row, in.src.data() + begin + e);
-        prefetch_rows<kRows>(
-            view_, value_, in.src.data() + begin + e, in.src.data() + in.src.size());
-        for (std::size_t h = 0; h < block.count; ++h)
-          dot(grad_out_ + i * view_.row,
-              rows.row,
-              view_.span(block.first + h),
-              planes.product.head(h) + e);
-      });
-      for (std::size_t h = 0; h < block.count; ++h) {
-        const HeadScalars<T> scalars{own[h], own[view_.heads + h], own[2 * view_.heads + h]};
-        weigh<true>(h, scalars, count, planes);
-        grad[h] += sum_gradient<true>(h, scalars, count, planes);
-      }
-    }
-  }
-
-  template <std::size_t kRows>
-  HWY_INLINE static void dot(const T* fixed, const T* const (&rows)[kRows], Span span, T* product) {
-    std::fill_n(product, kRows, T{0});
-    dot_rows<kRows>(fixed, rows, span, product);
-  }
-
-  /// ds_j, and the sum of alpha m g_i into grad_z.
-  void source(std::size_t j, HeadBlock block, const T* value, BackwardPlanes<T>& planes) const {
-    const auto begin = static_cast<std::size_t>(view_.graph.out_ptr[j]);
-    const std::size_t end =
-        begin + static_cast<std::size_t>(view_.graph.out_end(
-                    static_cast<std::int64_t>(j), static_cast<std::int64_t>(view_.rows)));
-    T* grad = grad_s_ + j * view_.heads + block.first;
-    std::fill_n(grad, block.count, T{0});
-    for (std::size_t first = begin; first < end; first += kChunk) {
-      const std::size_t count = std::min(kChunk, end - first);
-      load_records(block, first, count, planes);
-      load_factors(block, count, planes);
-      for (std::size_t h = 0; h < block.count; ++h)
-        weigh<false>(h, source_scalars(j, block.first + h), count, planes);
-      gather(j, block, {first, first + count}, value, planes);
-      for (std::size_t h = 0; h < block.count; ++h)
-        grad[h] += sum_gradient<false>(h, source_scalars(j, block.first + h), count, planes);
-    }
-  }
-
-  HeadScalars<T> source_scalars(std::size_t j, std::size_t h) const {
-    return {view_.s[j * view_.heads + h], 0, 0};
-  }
-
-  void load_records(HeadBlock block,
-                    std::size_t first,
-                    std::size_t count,
-                    BackwardPlanes<T>& planes) const {
-    const auto& graph = view_.graph;
-    for (std::size_t e = 0; e < count; ++e) {
-      const T* from = record(static_cast<std::size_t>(graph.out_dst[first + e])) + block.first;
-      for (std::size_t h = 0; h < block.count; ++h) {
-        planes.logit.value[h * kChunk + e] = from[h];
-        planes.logsumexp.value[h * kChunk + e] = from[view_.heads + h];
-        planes.delta.value[h * kChunk + e] = from[2 * view_.heads + h];
-      }
-    }
-    if (!view_.attention_dropout.active)
-      return;
-    for (std::size_t e = 0; e < count; ++e)
-      planes.counters.id[e] = static_cast<std::uint64_t>(
-          graph.in.edge_id[static_cast<std::size_t>(graph.out_edge[first + e])]);
-  }
-
-  void load_factors(HeadBlock block, std::size_t count, BackwardPlanes<T>& planes) const {
-    if (view_.attention_dropout.active)
-      edge_factors(view_.attention_dropout, block, count, planes.counters, planes.factor);
-  }
-
-  /// One gather of g serves p and the message gradient.
-  void gather(
-      std::size_t j, HeadBlock block, Span edges, const T* value, BackwardPlanes<T>& planes) const {
-    const std::int32_t* dst = view_.graph.out_dst.data() + edges.begin;
-    const std::int32_t* end = view_.graph.out_dst.data() + view_.graph.out_dst.size();
-    T* grad = grad_z_ + j * view_.row;
-    by_four(edges.end - edges.begin, [&]<std::size_t kRows>(std::size_t e) HWY_ATTR {
-      const Gathered<kRows, T> rows(grad_out_, view_.row, dst + e);
-      prefetch_rows<kRows>(view_, grad_out_, dst + e, end);
-      for (std::size_t h = 0; h < block.count; ++h) {
-        T* product = planes.product.head(h) + e;
-        std::fill_n(product, kRows, T{0});
-        dot_and_add_rows<kRows>(
-            value, planes.weight.head(h) + e, rows.row, view_.span(block.first + h), product, grad);
-      }
-    });
-  }
-
-  /// alpha, alpha m and the slope of a head's edges. kByRow: L is that of the row, else of each
-  /// edge.
-  template <bool kByRow>
-  void weigh(std::size_t h,
-             const HeadScalars<T>& fixed,
-             std::size_t count,
-             BackwardPlanes<T>& planes) const {
-    const hn::ScalableTag<T> d;
-    for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
-      const auto u = hn::Add(hn::Load(d, planes.logit.head(h) + k), hn::Set(d, fixed.logit));
-      const auto slope =
-          hn::IfThenElse(hn::Gt(u, hn::Zero(d)), hn::Set(d, T{1}), hn::Set(d, view_.slope));
-      const auto l =
-          kByRow ? hn::Set(d, fixed.logsumexp) : hn::Load(d, planes.logsumexp.head(h) + k);
-      const auto alpha = hn::Exp(d, hn::Sub(hn::Mul(u, slope), l));
-      auto weight = alpha;
-      if (view_.attention_dropout.active)
-        weight = hn::Mul(alpha, hn::Load(d, planes.factor.head(h) + k));
-      hn::Store(slope, d, planes.slope.head(h) + k);
-      hn::Store(alpha, d, planes.alpha.head(h) + k);
-      hn::Store(weight, d, planes.weight.head(h) + k);
-    }
-  }
-
-  /// Sum of (alpha m p - alpha Delta) slope over a head's edges.
-  template <bool kByRow>
-  T sum_gradient(std::size_t h,
-                 const HeadScalars<T>& fixed,
-                 std::size_t count,
-                 BackwardPlanes<T>& planes) const {
-    const hn::ScalableTag<T> d;
-    auto sum = hn::Zero(d);
-    for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
-      const auto delta = kByRow ? hn::Set(d, fixed.delta) : hn::Load(d, planes.delta.head(h) + k);
-      const auto scaled = hn::Mul(hn::Load(d, planes.alpha.head(h) + k), delta);
-      const auto gradient = hn::MulSub(
-          hn::Load(d, planes.weight.head(h) + k), hn::Load(d, planes.product.head(h) + k), scaled);
-      const auto term = hn::Mul(gradient, hn::Load(d, planes.slope.head(h) + k));
-      sum = hn::Add(sum, hn::IfThenElseZero(hn::FirstN(d, count - k), term));
-    }
-    return hn::GetLane(hn::SumOfLanes(d, sum));
-  }
-
-  View<T> view_;
-  const T* out_;
-  const T* logsumexp_;
-  const T* correction_;
-  const T* grad_out_;
-  T* grad_z_;
-  T* grad_s_;
-  T* grad_t_;
-  T* records_;
-  const T* value_;
-  T* piece_rows_;
+  const AttentionInputs& in_;
+  HeadGroup group_;
+  std::size_t heads_;
+  const W* s_;
+  const W* edge_;
+  const W* record_;
+  const W* product_;
+  W* grad_edge_;
+  W* grad_t_;
+  DropoutPlan<W> dropout_;
 };
 
-template <class T>
-void rows_typed(const AttentionBackwardArgs& args, const BackwardScratch& scratch) {
-  const GatBackward<T> pass(args, scratch);
+template <class W>
+void edge_gradients(const AttentionBackwardArgs& args,
+                    const GatBackwardMemory& memory,
+                    const HeadGroup& group) {
+  const EdgeGradients<W> pass(args, memory, group);
   const RowPieces pieces(args.in.graph->in.indptr.data(), args.in.rows);
-  parallel_pieces(pieces.count(), [&](std::int64_t p) { pass.run_rows(pieces.piece(p)); });
+  parallel_pieces(pieces.count(), [&](std::int64_t p) { pass.run(pieces.piece(p)); });
 }
 
-template <class T>
-void sources_typed(const AttentionBackwardArgs& args, const BackwardScratch& scratch) {
-  const GatBackward<T> pass(args, scratch);
-  const RowPieces pieces(args.in.graph->out_ptr.data(), args.in.nodes);
-  parallel_pieces(pieces.count(), [&](std::int64_t p) { pass.run_sources(pieces.piece(p), p); });
+template <class S>
+void source_sums(const AttentionBackwardArgs& args,
+                 const GatBackwardMemory& memory,
+                 const HeadGroup& group) {
+  const AttentionInputs& in = args.in;
+  const StoreSource<S> store(args);
+  WeightedSums sums;
+  sums.dtype = in.dtype;
+  sums.edges = {in.nodes, in.graph->out_ptr.data(), memory.end, in.graph->out_dst.data()};
+  sums.group = group;
+  sums.weight = memory.weight;
+  sums.use = WeightUse::kMagnitudeAndSecond;
+  sums.second = -in.negative_slope;
+  sums.width = static_cast<std::size_t>(in.width);
+  sums.finish = &StoreSource<S>::finish;
+  sums.context = &store;
+  const TableShape table = gradient_table(in, group);
+  for (const ColumnTile& tile : column_tiles(table)) {
+    sums.tile = tile;
+    sums.table = pack_tile(table, tile, memory.gradient, memory.tile);
+    weighted_sums(sums);
+  }
 }
 
 }  // namespace
 
-void gat_rows_target(const AttentionBackwardArgs& args, const BackwardScratch& scratch) {
-  args.in.dtype == KernelType::kFloat32 ? rows_typed<float>(args, scratch)
-                                        : rows_typed<double>(args, scratch);
+void gat_source_sums_target(const AttentionBackwardArgs& args,
+                            const GatBackwardMemory& memory,
+                            const HeadGroup& group) {
+  with_storage(args.in.dtype, [&]<class S>(S) { source_sums<S>(args, memory, group); });
 }
 
-void gat_sources_target(const AttentionBackwardArgs& args, const BackwardScratch& scratch) {
-  args.in.dtype == KernelType::kFloat32 ? sources_typed<float>(args, scratch)
-                                        : sources_typed<double>(args, scratch);
+void gat_edge_gradients_target(const AttentionBackwardArgs& args,
+                               const GatBackwardMemory& memory,
+                               const HeadGroup& group) {
+  args.in.dtype == KernelType::kFloat64 ? edge_gradients<double>(args, memory, group)
+                                        : edge_gradients<float>(args, memory, group);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
@@ -306,15 +236,19 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace regatta::cpu {
 
-HWY_EXPORT(gat_rows_target);
-HWY_EXPORT(gat_sources_target);
+HWY_EXPORT(gat_source_sums_target);
+HWY_EXPORT(gat_edge_gradients_target);
 
-void gat_backward_rows(const AttentionBackwardArgs& args, const BackwardScratch& scratch) {
-  HWY_DYNAMIC_DISPATCH(gat_rows_target)(args, scratch);
+void gat_source_sums(const AttentionBackwardArgs& args,
+                     const GatBackwardMemory& memory,
+                     const HeadGroup& group) {
+  HWY_DYNAMIC_DISPATCH(gat_source_sums_target)(args, memory, group);
 }
 
-void gat_backward_sources(const AttentionBackwardArgs& args, const BackwardScratch& scratch) {
-  HWY_DYNAMIC_DISPATCH(gat_sources_target)(args, scratch);
+void gat_edge_gradients(const AttentionBackwardArgs& args,
+                        const GatBackwardMemory& memory,
+                        const HeadGroup& group) {
+  HWY_DYNAMIC_DISPATCH(gat_edge_gradients_target)(args, memory, group);
 }
 
 }  // namespace regatta::cpu

@@ -117,11 +117,11 @@ class ForwardPass {
 };
 
 template <class T>
-void weights_typed(const AttentionWeightsArgs& args) {
+void weights_typed(const AttentionWeightsArgs& args, std::int64_t first, std::int64_t last) {
   const Edges<T> edges(args.in);
   auto* weights = static_cast<Working<T>*>(args.weights);
   const std::int64_t heads = args.in.logit_heads();
-  for (std::int64_t i = 0; i < args.in.rows; ++i)
+  for (std::int64_t i = first; i < last; ++i)
     for (std::int64_t e = edges.begin(i); e < edges.end(i); ++e)
       for (std::int64_t s = 0; s < heads; ++s)
         weights[e * heads + s] = static_cast<Working<T>>(
@@ -137,7 +137,11 @@ void forward(const AttentionForwardArgs& args) {
 
 void weights(const AttentionWeightsArgs& args) {
   check_weights(args);
-  with_storage(args.in.dtype, [&]<class T>(T) { weights_typed<T>(args); });
+  weights_of_rows(args, 0, args.in.rows);
+}
+
+void weights_of_rows(const AttentionWeightsArgs& args, std::int64_t begin, std::int64_t end) {
+  with_storage(args.in.dtype, [&]<class T>(T) { weights_typed<T>(args, begin, end); });
 }
 
 }  // namespace regatta::reference

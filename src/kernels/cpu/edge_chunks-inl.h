@@ -1,0 +1,150 @@
+// Values of a chunk of edges, edge-major: one lane for each edge and head of a group. Per-target
+// header of Highway.
+#if defined(REGATTA_KERNELS_CPU_EDGE_CHUNKS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef REGATTA_KERNELS_CPU_EDGE_CHUNKS_INL_H_
+#undef REGATTA_KERNELS_CPU_EDGE_CHUNKS_INL_H_
+#else
+#define REGATTA_KERNELS_CPU_EDGE_CHUNKS_INL_H_
+#endif
+
+#include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/dropout_factors-inl.h"
+#include "kernels/cpu/storage_lanes-inl.h"
+
+#include <hwy/contrib/math/math-inl.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstddef>
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// kChunk edges of up to 4 heads; whole vectors may be read and written past the last edge.
+template <class W>
+struct EdgeChunk {
+  alignas(64) W value[kChunk * kGroupHeads + 64 / sizeof(W)];
+};
+
+/// One value a head of the group, repeated over 64 bytes as the lanes of an edge chunk lie.
+template <class W>
+struct HeadPattern {
+  alignas(64) W value[64 / sizeof(W)];
+
+  void fill(const W* of_head, const HeadGroup& group) {
+    for (std::size_t k = 0; k < 64 / sizeof(W); ++k) {
+      const std::size_t h = k % group.stride;
+      value[k] = h < group.count ? of_head[h] : W{0};
+    }
+  }
+  void set(W all) { std::fill_n(value, 64 / sizeof(W), all); }
+};
+
+/// The lanes of a vector that start at value k of a chunk; vectors of one lane need the head's
+/// place.
+template <class D, class W>
+HWY_INLINE hn::Vec<D> pattern_at(D d, const HeadPattern<W>& pattern, std::size_t k) {
+  if constexpr (hn::MaxLanes(D()) >= kGroupHeads)
+    return hn::Load(d, pattern.value);
+  return hn::Load(d, pattern.value + k % kGroupHeads);
+}
+
+/// Per-head sums or maxima of a chunk's lanes, in the order of the lanes.
+template <class W>
+struct LaneTotals {
+  alignas(64) W lane[64 / sizeof(W)];
+
+  void set(W all) { std::fill_n(lane, 64 / sizeof(W), all); }
+  template <class Combine>
+  void reduce(const HeadGroup& group, const Combine& combine, W* to) const {
+    for (std::size_t h = 0; h < group.stride; ++h) {
+      W total = lane[h];
+      for (std::size_t k = h + group.stride; k < 64 / sizeof(W); k += group.stride)
+        total = combine(total, lane[k]);
+      to[h] = total;
+    }
+  }
+};
+
+/// Calls body(d, k) for the vectors that hold values 0 .. count-1; k is the first value.
+template <class W, class Body>
+HWY_INLINE void for_vectors(std::size_t count, const Body& body) {
+  const BlockTag<W> d;
+  for (std::size_t k = 0; k < count; k += hn::Lanes(d)) body(d, k);
+}
+
+/// Where the totals of value k are kept.
+template <class W>
+HWY_INLINE W* total_at(LaneTotals<W>& totals, std::size_t k) {
+  if constexpr (hn::MaxLanes(BlockTag<W>()) * sizeof(W) == 64)
+    return totals.lane;
+  return totals.lane + k % (64 / sizeof(W));
+}
+
+/// m_ij of a chunk for the heads of a group, edge-major.
+template <class W>
+HWY_INLINE void chunk_factors(const DropoutPlan<W>& plan,
+                              const HeadGroup& group,
+                              std::size_t count,
+                              const Counters& counters,
+                              EdgeChunk<W>& factors) {
+  alignas(64) W planes[4 * kChunk];
+  const auto counter_at = [&](auto d, std::size_t k) HWY_ATTR {
+    return CounterVectors<decltype(d)>{
+        hn::Load(d, counters.id + k),
+        hn::Set(d, static_cast<std::uint64_t>(group.first / kGroupHeads))};
+  };
+  factor_planes(plan, count, counter_at, planes);
+  if (group.stride == kGroupHeads) {
+    const BlockTag<W> d;
+    for (std::size_t e = 0; e < count; e += hn::Lanes(d))
+      hn::StoreInterleaved4(hn::Load(d, planes + e),
+                            hn::Load(d, planes + kChunk + e),
+                            hn::Load(d, planes + 2 * kChunk + e),
+                            hn::Load(d, planes + 3 * kChunk + e),
+                            d,
+                            factors.value + 4 * e);
+    return;
+  }
+  for (std::size_t e = 0; e < count; ++e)
+    for (std::size_t h = 0; h < group.stride; ++h)
+      factors.value[e * group.stride + h] = planes[h * kChunk + e];
+}
+
+/// mu of a row's columns [first, first + count) for the node with this id, padded to whole blocks.
+/// `first` is a multiple of 4.
+template <class W>
+HWY_INLINE void message_factors(const DropoutPlan<W>& plan,
+                                std::int64_t global_id,
+                                std::size_t first,
+                                std::size_t count,
+                                W* to) {
+  alignas(64) W planes[4 * kChunk];
+  const BlockTag<W> d;
+  for (std::size_t done = 0; done < count; done += 4 * kChunk) {
+    const std::size_t groups = (std::min(4 * kChunk, count - done) + 3) / 4;
+    const auto counter_at = [&](auto du, std::size_t k) HWY_ATTR {
+      return CounterVectors<decltype(du)>{
+          hn::Set(du, static_cast<std::uint64_t>(global_id)),
+          hn::Iota(du, static_cast<std::uint64_t>((first + done) / 4 + k))};
+    };
+    factor_planes(plan, groups, counter_at, planes);
+    for (std::size_t g = 0; g < groups; g += hn::Lanes(d)) {
+      alignas(64) W interleaved[4 * hn::MaxLanes(d)];
+      hn::StoreInterleaved4(hn::Load(d, planes + g),
+                            hn::Load(d, planes + kChunk + g),
+                            hn::Load(d, planes + 2 * kChunk + g),
+                            hn::Load(d, planes + 3 * kChunk + g),
+                            d,
+                            interleaved);
+      std::copy_n(interleaved, std::min(4 * hn::Lanes(d), 4 * (groups - g)), to + done + 4 * g);
+    }
+  }
+}
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

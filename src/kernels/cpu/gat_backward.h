@@ -1,0 +1,42 @@
+// The passes of gat's backward and the memory they share; gat_backward_passes.cpp puts them in
+// order.
+#pragma once
+
+#include "kernels/attention.h"
+#include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/gat_weights.h"
+
+namespace regatta::cpu {
+
+struct GatBackwardMemory {
+  explicit GatBackwardMemory(const AttentionBackwardArgs& args);
+
+  const void* gradient;  ///< g [R,H,D] of O: args.grad_out or own memory
+  void* own_gradient;    ///< where the epilogue's derivative is applied; null without epilogue
+  void* delta;           ///< (w) [R,H]
+  void* correction;      ///< (w) <g_i, C_i> [R,H]; null when dt comes from the edges
+  void* positive;        ///< (w) A+ [R,H], where logsumexp has a gradient
+  void* bias_parts;
+  std::int64_t* end;  ///< [N] end of each source's out-edges among the rows
+  void* record;       ///< GatRecords of one group
+  void*
+      weight;  ///< (w) [edges, stride] of one group: products by in-edge, then weights by out-edge
+  void* tile;
+  std::size_t bytes;
+};
+
+/// The columns of `group` in tables [R,H,D].
+TableShape gradient_table(const AttentionInputs& in, const HeadGroup& group);
+
+/// grad_value and ds (which holds -sum alpha LeakyReLU' Delta already) from the weights of
+/// out-edges.
+void gat_source_sums(const AttentionBackwardArgs& args,
+                     const GatBackwardMemory& memory,
+                     const HeadGroup& group);
+
+/// dt and the gradient of edge.logit from the products of in-edges.
+void gat_edge_gradients(const AttentionBackwardArgs& args,
+                        const GatBackwardMemory& memory,
+                        const HeadGroup& group);
+
+}  // namespace regatta::cpu
