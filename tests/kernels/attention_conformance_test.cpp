@@ -37,13 +37,17 @@ CaseOptions options_of(const Setting& setting, std::int64_t heads, std::int64_t 
   return options;
 }
 
-void expect_close(const Arrays& found, const Arrays& expected, double limit) {
+void expect_close(const Arrays& found,
+                  const Arrays& expected,
+                  const AttentionCase& test,
+                  double limit) {
   ASSERT_EQ(found.size(), expected.size());
   for (const auto& [name, values] : expected) {
     // Gradients of logits are sums that cancel, and O is stored with 8 bits: in bf16 they are held
-    // to the scale of the gradient that came in, 1 an element.
-    const double floor =
-        std::max(limit > 1e-2 ? std::sqrt(static_cast<double>(values.size())) : 0.1, 0.1);
+    // to the scale of the products of rows with the gradient that came in.
+    const double scale =
+        std::sqrt(static_cast<double>(values.size()) * static_cast<double>(test.width));
+    const double floor = test.dtype == KernelType::kBFloat16 ? std::max(scale / 2, 0.1) : 0.1;
     EXPECT_LE(relative_error(found.at(name), values, floor), limit) << name;
   }
 }
@@ -59,8 +63,8 @@ void compare(AttentionCase test, double limit) {
     for (const KernelVariant& variant : kernel_variants()) {
       SCOPED_TRACE(variant.name + ": " + test.name());
       const TargetScope scope(variant.targets);
-      expect_close(run_table(*variant.table, test), expected, limit);
-      expect_close(run_forward(*variant.table, test), expected_forward, limit);
+      expect_close(run_table(*variant.table, test), expected, test, limit);
+      expect_close(run_forward(*variant.table, test), expected_forward, test, limit);
     }
   }
 }
