@@ -233,6 +233,7 @@ void add_tables(AttentionCase& test, std::uint64_t seed) {
   } else if (test.kind == AttentionKind::kGatv2) {
     test.arrays["query"] = random_values(test.rows * row, seed + 2);
     test.arrays["a"] = random_values(row, seed + 3);
+    for (double& a : test.arrays["a"]) a /= std::sqrt(static_cast<double>(test.width));
   } else if (!test.shared) {
     const std::int64_t score_row = (test.score_heads == 0 ? test.heads : test.score_heads) *
                                    (test.score_width == 0 ? test.width : test.score_width);

@@ -73,8 +73,9 @@ class Conformance : public ::testing::TestWithParam<Setting> {
  protected:
   double limit() const {
     switch (GetParam().dtype) {
-      case KernelType::kFloat32:
-        return 1e-5;
+      case KernelType::kFloat32:  // logits that are sums over rows round more than sums of two
+                                  // scalars
+        return GetParam().kind.kind == AttentionKind::kGat ? 1e-5 : 3e-5;
       case KernelType::kFloat64:
         return 1e-10;
       case KernelType::kBFloat16:

@@ -113,8 +113,7 @@ HWY_INLINE void chunk_factors(const DropoutPlan<W>& plan,
       factors.value[e * group.stride + h] = planes[h * kChunk + e];
 }
 
-/// mu of a row's columns [first, first + count) for the node with this id, padded to whole blocks.
-/// `first` is a multiple of 4.
+/// mu of a row's columns [first, first + count) for the node with this id.
 template <class W>
 HWY_INLINE void message_factors(const DropoutPlan<W>& plan,
                                 std::int64_t global_id,
@@ -123,12 +122,12 @@ HWY_INLINE void message_factors(const DropoutPlan<W>& plan,
                                 W* to) {
   alignas(64) W planes[4 * kChunk];
   const BlockTag<W> d;
-  for (std::size_t done = 0; done < count; done += 4 * kChunk) {
-    const std::size_t groups = (std::min(4 * kChunk, count - done) + 3) / 4;
+  const std::size_t last_group = (first + count + 3) / 4;
+  for (std::size_t group = first / 4; group < last_group; group += kChunk) {
+    const std::size_t groups = std::min(kChunk, last_group - group);
     const auto counter_at = [&](auto du, std::size_t k) HWY_ATTR {
-      return CounterVectors<decltype(du)>{
-          hn::Set(du, static_cast<std::uint64_t>(global_id)),
-          hn::Iota(du, static_cast<std::uint64_t>((first + done) / 4 + k))};
+      return CounterVectors<decltype(du)>{hn::Set(du, static_cast<std::uint64_t>(global_id)),
+                                          hn::Iota(du, static_cast<std::uint64_t>(group + k))};
     };
     factor_planes(plan, groups, counter_at, planes);
     for (std::size_t g = 0; g < groups; g += hn::Lanes(d)) {
@@ -139,7 +138,12 @@ HWY_INLINE void message_factors(const DropoutPlan<W>& plan,
                             hn::Load(d, planes + 3 * kChunk + g),
                             d,
                             interleaved);
-      std::copy_n(interleaved, std::min(4 * hn::Lanes(d), 4 * (groups - g)), to + done + 4 * g);
+      // Heads need not start where a counter does.
+      const std::size_t column = 4 * (group + g);
+      const std::size_t begin = std::max(column, first);
+      const std::size_t end = std::min(column + 4 * hn::Lanes(d), first + count);
+      if (begin < end)
+        std::copy_n(interleaved + (begin - column), end - begin, to + (begin - first));
     }
   }
 }

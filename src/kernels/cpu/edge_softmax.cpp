@@ -1,0 +1,276 @@
+// clang-format off: foreach_target.h re-includes this file, so it comes before everything else.
+#include "kernels/cpu/highway_targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/edge_softmax.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include "core/parallel.h"
+#include "kernels/cpu/edge_softmax.h"
+#include "kernels/cpu/edge_values-inl.h"
+#include "kernels/cpu/row_pieces.h"
+#include "kernels/prepared_graph.h"
+
+#include <hwy/contrib/math/math-inl.h>
+
+#include <cmath>
+#include <limits>
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+namespace {
+
+/// body(row, first edge, end) for all rows, over threads.
+template <class Body>
+void for_rows(const AttentionInputs& in, const Body& body) {
+  const std::int64_t* ptr = in.graph->in.indptr.data();
+  const RowPieces pieces(ptr, in.rows);
+  parallel_pieces(pieces.count(), [&](std::int64_t p) {
+    const RowRange rows = pieces.piece(p);
+    for (std::int64_t i = rows.begin; i < rows.end; ++i)
+      body(static_cast<std::size_t>(i),
+           static_cast<std::size_t>(ptr[i]),
+           static_cast<std::size_t>(ptr[i + 1]));
+  });
+}
+
+template <class W>
+class Softmax {
+ public:
+  explicit Softmax(const EdgeSoftmax& pass)
+      : group_(pass.group),
+        heads_(static_cast<std::size_t>(pass.in->logit_heads())),
+        scale_(static_cast<W>(pass.scale)),
+        terms_(*pass.in, pass.group),
+        kept_(pass.in->attention_dropout, pass.kept, pass.group.first, pass.group.stride),
+        value_(static_cast<W*>(pass.value)),
+        logsumexp_(static_cast<W*>(pass.logsumexp)) {}
+
+  void row(std::size_t i, std::size_t begin, std::size_t end) const {
+    W* value = value_ + begin * group_.stride;
+    const std::size_t values = (end - begin) * group_.stride;
+    LaneBlock<W> maximum;
+    LaneBlock<W> sum;
+    logits(i, begin, end, value, maximum);
+    exponentiate(value, values, maximum, sum);
+    store_logsumexp(i, begin == end, maximum, sum);
+    normalise(begin, value, values, sum);
+  }
+
+ private:
+  void logits(
+      std::size_t i, std::size_t begin, std::size_t end, W* value, LaneBlock<W>& maximum) const {
+    maximum.set(-std::numeric_limits<W>::infinity());
+    const std::size_t values = (end - begin) * group_.stride;
+    const auto scaled = [&](auto d, std::size_t at, std::size_t count) HWY_ATTR {
+      return hn::Mul(load_values(d, value + at, count), hn::Set(d, scale_));
+    };
+    if (terms_.any()) {
+      for_edge_values<W>(values,
+                         [&](auto d, std::size_t at, std::size_t, std::size_t count) HWY_ATTR {
+                           store_values(scaled(d, at, count), d, value + at, count);
+                         });
+      terms_.add(i, begin, end, value);
+    }
+    const W scale = terms_.any() ? W{1} : scale_;
+    for_edge_values<W>(
+        values, [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
+          const auto e = hn::Mul(load_values(d, value + at, count), hn::Set(d, scale));
+          store_values(e, d, value + at, count);
+          const auto largest = hn::Load(d, maximum.lane + lane);
+          hn::Store(hn::IfThenElse(hn::FirstN(d, count), hn::Max(largest, e), largest),
+                    d,
+                    maximum.lane + lane);
+        });
+    maximum.spread(group_.stride, [](W a, W b) { return std::max(a, b); });
+  }
+
+  void exponentiate(W* value,
+                    std::size_t values,
+                    const LaneBlock<W>& maximum,
+                    LaneBlock<W>& sum) const {
+    sum.set(0);
+    for_edge_values<W>(
+        values, [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
+          const auto shifted =
+              hn::Sub(load_values(d, value + at, count), hn::Load(d, maximum.lane + lane));
+          const auto w = hn::IfThenElseZero(hn::FirstN(d, count), hn::Exp(d, shifted));
+          store_values(w, d, value + at, count);
+          hn::Store(hn::Add(hn::Load(d, sum.lane + lane), w), d, sum.lane + lane);
+        });
+    sum.spread(group_.stride, [](W a, W b) { return a + b; });
+  }
+
+  void store_logsumexp(std::size_t i,
+                       bool empty,
+                       const LaneBlock<W>& maximum,
+                       const LaneBlock<W>& sum) const {
+    if (logsumexp_ == nullptr)
+      return;
+    for (std::size_t h = 0; h < group_.count; ++h)
+      logsumexp_[i * heads_ + group_.first + h] =
+          empty ? W{0} : maximum.lane[h] + std::log(sum.lane[h]);
+  }
+
+  void normalise(std::size_t begin, W* value, std::size_t values, const LaneBlock<W>& sum) const {
+    LaneBlock<W> factor;
+    factor.set(1);
+    for_edge_values<W>(
+        values, [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
+          if (kept_.active() && lane == 0)
+            fill_factors(kept_, begin + at / group_.stride, count / group_.stride, factor);
+          const auto weight =
+              hn::Div(hn::Mul(load_values(d, value + at, count), hn::Load(d, factor.lane + lane)),
+                      hn::Load(d, sum.lane + lane));
+          store_values(weight, d, value + at, count);
+        });
+  }
+
+  HeadGroup group_;
+  std::size_t heads_;
+  W scale_;
+  RowTerms<W> terms_;
+  KeptFactors<W> kept_;
+  W* value_;
+  W* logsumexp_;
+};
+
+template <class W>
+class Gradients {
+ public:
+  explicit Gradients(const EdgeGradients& pass)
+      : args_(*pass.args),
+        group_(pass.group),
+        logit_heads_(static_cast<std::size_t>(args_.in.logit_heads())),
+        shared_(static_cast<std::size_t>(args_.in.heads) / logit_heads_),
+        scale_(static_cast<W>(pass.scale)),
+        terms_(args_.in, pass.group),
+        kept_(args_.in.attention_dropout, pass.kept, pass.group.first, pass.group.stride),
+        delta_(static_cast<const W*>(pass.delta)),
+        value_(static_cast<W*>(pass.value)),
+        product_(static_cast<W*>(pass.product)) {}
+
+  void row(std::size_t i, std::size_t begin, std::size_t end) const {
+    W* value = value_ + begin * group_.stride;
+    W* product = product_ + begin * group_.stride;
+    const std::size_t values = (end - begin) * group_.stride;
+    W scale = scale_;
+    if (terms_.any()) {
+      multiply(value, values, scale_);
+      terms_.add(i, begin, end, value);
+      scale = 1;
+    }
+    weigh(i, begin, value, product, values, scale);
+    if (!terms_.any())
+      return;
+    terms_.store(i,
+                 begin,
+                 end,
+                 product,
+                 static_cast<W*>(args_.grad_edge_logit),
+                 static_cast<W*>(args_.grad_edge_query));
+    multiply(product, values, scale_);
+  }
+
+ private:
+  static void multiply(W* value, std::size_t values, W factor) {
+    for_edge_values<W>(
+        values, [&](auto d, std::size_t at, std::size_t, std::size_t count) HWY_ATTR {
+          store_values(
+              hn::Mul(load_values(d, value + at, count), hn::Set(d, factor)), d, value + at, count);
+        });
+  }
+
+  /// L and Delta of the row, in the lanes of the group's heads.
+  void row_scalars(std::size_t i, LaneBlock<W>& logsumexp, LaneBlock<W>& delta) const {
+    const auto* l = static_cast<const W*>(args_.logsumexp) + i * logit_heads_ + group_.first;
+    const auto* through = static_cast<const W*>(args_.grad_logsumexp);
+    W of_head[kGroupHeads];
+    for (std::size_t h = 0; h < group_.count; ++h) {
+      const std::size_t s = i * logit_heads_ + group_.first + h;
+      of_head[h] = 0;
+      for (std::size_t k = 0; k < shared_; ++k) of_head[h] += delta_[s * shared_ + k];
+      if (through != nullptr)
+        of_head[h] -= through[s];
+    }
+    logsumexp.set_heads(l, group_);
+    delta.set_heads(of_head, group_);
+  }
+
+  void weigh(
+      std::size_t i, std::size_t begin, W* value, W* product, std::size_t values, W scale) const {
+    LaneBlock<W> logsumexp;
+    LaneBlock<W> delta;
+    LaneBlock<W> factor;
+    row_scalars(i, logsumexp, delta);
+    factor.set(1);
+    for_edge_values<W>(
+        values, [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
+          if (kept_.active() && lane == 0)
+            fill_factors(kept_, begin + at / group_.stride, count / group_.stride, factor);
+          const auto e = hn::Mul(load_values(d, value + at, count), hn::Set(d, scale));
+          const auto alpha = hn::Exp(d, hn::Sub(e, hn::Load(d, logsumexp.lane + lane)));
+          const auto weight = hn::Mul(alpha, hn::Load(d, factor.lane + lane));
+          const auto gradient = hn::MulSub(weight,
+                                           load_values(d, product + at, count),
+                                           hn::Mul(alpha, hn::Load(d, delta.lane + lane)));
+          store_values(weight, d, value + at, count);
+          store_values(hn::Mul(gradient, hn::Set(d, scale)), d, product + at, count);
+        });
+  }
+
+  const AttentionBackwardArgs& args_;
+  HeadGroup group_;
+  std::size_t logit_heads_;
+  std::size_t shared_;  ///< heads of messages for each of the logits
+  W scale_;
+  RowTerms<W> terms_;
+  KeptFactors<W> kept_;
+  const W* delta_;
+  W* value_;
+  W* product_;
+};
+
+/// Calls body(W{}) with the working type.
+template <class Body>
+void with_working(KernelType type, const Body& body) {
+  type == KernelType::kFloat64 ? body(double{}) : body(float{});
+}
+
+}  // namespace
+
+void edge_softmax_target(const EdgeSoftmax& pass) {
+  with_working(pass.in->dtype, [&]<class W>(W) {
+    const Softmax<W> softmax(pass);
+    for_rows(*pass.in, [&](std::size_t i, std::size_t b, std::size_t e) { softmax.row(i, b, e); });
+  });
+}
+
+void edge_gradients_target(const EdgeGradients& pass) {
+  with_working(pass.args->in.dtype, [&]<class W>(W) {
+    const Gradients<W> gradients(pass);
+    for_rows(pass.args->in,
+             [&](std::size_t i, std::size_t b, std::size_t e) { gradients.row(i, b, e); });
+  });
+}
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace regatta::cpu {
+
+HWY_EXPORT(edge_softmax_target);
+HWY_EXPORT(edge_gradients_target);
+
+void edge_softmax(const EdgeSoftmax& pass) {
+  HWY_DYNAMIC_DISPATCH(edge_softmax_target)(pass);
+}
+
+void edge_gradients(const EdgeGradients& pass) {
+  HWY_DYNAMIC_DISPATCH(edge_gradients_target)(pass);
+}
+
+}  // namespace regatta::cpu
+#endif

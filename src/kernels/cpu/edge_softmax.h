@@ -1,0 +1,58 @@
+// Softmax over each row's edges, and its gradient, from the products of rows alone: what is left
+// between the two reads of the tables.
+#pragma once
+
+#include "kernels/attention.h"
+#include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/kept_edges.h"
+
+#include <cstdint>
+
+namespace regatta::cpu {
+
+/// `value` [E,stride] holds the products of the in-edges and gets alpha m. `group` is one of the
+/// heads of the logits.
+struct EdgeSoftmax {
+  const AttentionInputs* in = nullptr;
+  HeadGroup group;
+  double scale = 1;                    ///< of the products
+  const std::uint8_t* kept = nullptr;  ///< the group's quad; null: m = 1
+  void* value = nullptr;
+  void* logsumexp = nullptr;  ///< (w) [R,Hs] or null
+};
+void edge_softmax(const EdgeSoftmax& pass);
+
+/// From the products of the logits in `value` and p in `product`: alpha m in `value`, and in
+/// `product` the gradient of the products, alpha (m p - Delta) scale. Writes the gradients of the
+/// edges' terms too.
+struct EdgeGradients {
+  const AttentionBackwardArgs* args = nullptr;
+  HeadGroup group;
+  double scale = 1;
+  const std::uint8_t* kept = nullptr;  ///< null: m = 1, or p already holds it
+  const void* delta = nullptr;         ///< (w) [R,H], without the part through L
+  void* value = nullptr;
+  void* product = nullptr;
+};
+void edge_gradients(const EdgeGradients& pass);
+
+/// For logits that heads share: to[e] = from[e] m[e] of one head of the messages, or with `add` the
+/// sum with what is there.
+struct HeadFactors {
+  const AttentionInputs* in = nullptr;
+  std::size_t head = 0;
+  const std::uint8_t* kept = nullptr;
+  const void* from = nullptr;  ///< (w) [E]
+  void* to = nullptr;
+  bool add = false;
+};
+void apply_head_factors(const HeadFactors& pass);
+
+/// p[e,h] += <grad_edge_out[i,h], x_e> for the heads of a group.
+void add_feature_products(const AttentionBackwardArgs& args, const HeadGroup& group, void* product);
+/// edge_out of a group from its weights [E,stride].
+void sum_edge_features(const AttentionForwardArgs& args,
+                       const HeadGroup& group,
+                       const void* weight);
+
+}  // namespace regatta::cpu

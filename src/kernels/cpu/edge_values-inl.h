@@ -1,0 +1,143 @@
+// Values of a row's edges, [edges, stride] without gaps, in blocks of 64 bytes whose lanes belong
+// to the same heads. Per-target header of Highway.
+#if defined(REGATTA_KERNELS_CPU_EDGE_VALUES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef REGATTA_KERNELS_CPU_EDGE_VALUES_INL_H_
+#undef REGATTA_KERNELS_CPU_EDGE_VALUES_INL_H_
+#else
+#define REGATTA_KERNELS_CPU_EDGE_VALUES_INL_H_
+#endif
+
+#include "kernels/attention.h"
+#include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/kept_edges.h"
+#include "kernels/cpu/storage_lanes-inl.h"
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class W>
+inline constexpr std::size_t kBlockValues = 64 / sizeof(W);
+
+/// One value a lane of a block.
+template <class W>
+struct LaneBlock {
+  alignas(64) W lane[kBlockValues<W>];
+
+  void set(W all) { std::fill_n(lane, kBlockValues<W>, all); }
+  /// lane k gets of_head[k mod stride], 0 for heads the group only pads.
+  void set_heads(const W* of_head, const HeadGroup& group) {
+    for (std::size_t k = 0; k < kBlockValues<W>; ++k)
+      lane[k] = k % group.stride < group.count ? of_head[k % group.stride] : W{0};
+  }
+  /// Combines the lanes of each head, in their order, into all lanes of that head.
+  template <class Combine>
+  void spread(std::size_t stride, const Combine& combine) {
+    for (std::size_t k = stride; k < kBlockValues<W>; ++k)
+      lane[k % stride] = combine(lane[k % stride], lane[k]);
+    for (std::size_t k = stride; k < kBlockValues<W>; ++k) lane[k] = lane[k - stride];
+  }
+};
+
+/// body(d, at, lane, count) for the vectors of `values` values: `at` is the first value, `lane` its
+/// place in a block, `count` how many the row still has.
+template <class W, class Body>
+HWY_INLINE void for_edge_values(std::size_t values, const Body& body) {
+  const BlockTag<W> d;
+  for (std::size_t at = 0; at < values; at += hn::Lanes(d))
+    body(d, at, at % kBlockValues<W>, values - at);
+}
+
+template <class D, class W>
+HWY_INLINE hn::Vec<D> load_values(D d, const W* from, std::size_t count) {
+  return count >= hn::Lanes(d) ? hn::LoadU(d, from) : hn::MaskedLoad(hn::FirstN(d, count), d, from);
+}
+/// No byte more: the next row may be another thread's.
+template <class D, class W>
+HWY_INLINE void store_values(hn::Vec<D> value, D d, W* to, std::size_t count) {
+  if (count >= hn::Lanes(d))
+    return hn::StoreU(value, d, to);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  hn::BlendedStore(value, hn::FirstN(d, count), d, to);  // one instruction
+#else
+  store_storage_n(value, d, to, count);
+#endif
+}
+
+/// m of the block whose first edge is `edge`.
+template <class W>
+HWY_INLINE void fill_factors(const KeptFactors<W>& kept,
+                             std::size_t edge,
+                             std::size_t edges,
+                             LaneBlock<W>& to) {
+  const std::size_t count = std::min(edges, kBlockValues<W> / kept.stride);
+  for (std::size_t e = 0; e < count; ++e)
+    for (std::size_t h = 0; h < kept.stride; ++h)
+      to.lane[e * kept.stride + h] = kept.of(edge + e)[h];
+}
+
+/// What the terms of edges add to the logits of a row, and their gradients.
+template <class W>
+class RowTerms {
+ public:
+  RowTerms(const AttentionInputs& in, const HeadGroup& group)
+      : group_(group),
+        heads_(static_cast<std::size_t>(in.logit_heads())),
+        features_(in.edge.query == nullptr ? 0 : static_cast<std::size_t>(in.edge.features)),
+        logit_(static_cast<const W*>(in.edge.logit)),
+        query_(static_cast<const W*>(in.edge.query)),
+        x_(static_cast<const W*>(in.edge.x)) {}
+
+  bool any() const { return logit_ != nullptr || features_ > 0; }
+
+  /// value[e,h] += term of edge begin + e.
+  void add(std::size_t i, std::size_t begin, std::size_t end, W* value) const {
+    for (std::size_t e = begin; e < end; ++e, value += group_.stride)
+      for (std::size_t h = 0; h < group_.count; ++h) {
+        if (logit_ != nullptr)
+          value[h] += logit_[e * heads_ + group_.first + h];
+        const W* query = query_ + (i * heads_ + group_.first + h) * features_;
+        for (std::size_t f = 0; f < features_; ++f) value[h] += query[f] * x_[e * features_ + f];
+      }
+  }
+
+  /// Stores the gradients of the logits, gradient[e,h], and of the row's query.
+  void store(std::size_t i,
+             std::size_t begin,
+             std::size_t end,
+             const W* gradient,
+             W* logit_gradient,
+             W* query_gradient) const {
+    const std::size_t first = i * heads_ + group_.first;
+    if (query_gradient != nullptr)
+      std::fill_n(query_gradient + first * features_, group_.count * features_, W{0});
+    for (std::size_t e = begin; e < end; ++e, gradient += group_.stride)
+      for (std::size_t h = 0; h < group_.count; ++h) {
+        if (logit_gradient != nullptr)
+          logit_gradient[e * heads_ + group_.first + h] = gradient[h];
+        if (query_gradient != nullptr)
+          for (std::size_t f = 0; f < features_; ++f)
+            query_gradient[(first + h) * features_ + f] += gradient[h] * x_[e * features_ + f];
+      }
+  }
+
+ private:
+  HeadGroup group_;
+  std::size_t heads_;  ///< of the logits
+  std::size_t features_;
+  const W* logit_;
+  const W* query_;
+  const W* x_;
+};
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,186 @@
+// clang-format off: foreach_target.h re-includes this file, so it comes before everything else.
+#include "kernels/cpu/highway_targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/leaky_sums.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include "core/parallel.h"
+#include "kernels/cpu/leaky_sums.h"
+#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/tile_lanes-inl.h"
+
+#ifndef REGATTA_LEAKY_SUMS_ONCE
+#define REGATTA_LEAKY_SUMS_ONCE
+namespace regatta::cpu {
+/// Columns of a line of parts: the widest tile.
+inline constexpr std::size_t kPartColumns = 64;
+}  // namespace regatta::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+namespace {
+
+template <class S, std::size_t kBlocks, bool kParts>
+class TileSlopes {
+  using W = Working<S>;
+  using D = BlockTag<W>;
+  using V = hn::Vec<D>;
+  static constexpr std::size_t kLanes = hn::MaxLanes(D());
+  static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
+
+ public:
+  explicit TileSlopes(const LeakySums& pass)
+      : pass_(pass),
+        table_(pass.table, pass.edges),
+        leaky_(&pass.leaky, pass.tile),
+        weights_(pass.tile, pass.group, pass.width),
+        weight_(static_cast<const W*>(pass.weight)) {}
+
+  void run(RowRange items, std::int64_t piece) const {
+    const std::size_t lines = 1 + leaky_.features();
+    W* parts = kParts ? static_cast<W*>(pass_.parts) +
+                            static_cast<std::size_t>(piece) * lines * kPartColumns
+                      : nullptr;
+    if (kParts)
+      std::fill_n(parts, lines * kPartColumns, W{0});
+    for (std::int64_t i = items.begin; i < items.end; ++i)
+      weights_.one() ? item<true>(i, parts) : item<false>(i, parts);
+  }
+
+ private:
+  template <bool kOneHead>
+  HWY_INLINE void item(std::int64_t i, W* parts) const {
+    const D d;
+    V fixed[kVectors];
+    load_tile_row(d,
+                  static_cast<const S*>(pass_.rows.base) +
+                      static_cast<std::size_t>(i) * pass_.rows.stride + pass_.tile.first,
+                  pass_.tile.count,
+                  kVectors,
+                  fixed);
+    V sum[kVectors];
+    V value[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = value[v] = hn::Zero(d);
+    const std::int64_t end =
+        pass_.edges.end == nullptr ? pass_.edges.begin[i + 1] : pass_.edges.end[i];
+    for (std::int64_t e = pass_.edges.begin[i]; e < end; ++e)
+      add_edge<kOneHead>(d, e, fixed, sum, value, parts);
+    alignas(64) W first[kVectors * kLanes];
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      hn::Store(sum[v], d, first + v * kLanes);
+      if (kParts)
+        hn::Store(hn::Add(hn::Load(d, parts + v * kLanes), value[v]), d, parts + v * kLanes);
+    }
+    pass_.finish(pass_.context, i, pass_.tile, first, nullptr);
+  }
+
+  template <bool kOneHead>
+  HWY_INLINE void add_edge(D d, std::int64_t e, const V* fixed, V* sum, V* value, W* parts) const {
+    const S* row = table_.row(e);
+    table_.prefetch(e, kBlocks);
+    const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const auto w = kOneHead ? weights_.of_one(d, weight) : weights_.of(d, weight, v);
+      const auto u = leaky_.add(d, v, e, hn::Add(load_storage(d, row + v * kLanes), fixed[v]));
+      const auto below = hn::Mul(w, hn::Set(d, leaky_.slope()));
+      const auto slope = hn::IfThenElse(hn::Gt(u, hn::Zero(d)), w, below);
+      sum[v] = hn::Add(sum[v], slope);
+      if constexpr (kParts) {
+        value[v] = hn::MulAdd(slope, u, value[v]);
+        add_features(d, e, slope, parts + kPartColumns + v * kLanes);
+      }
+    }
+  }
+
+  HWY_INLINE void add_features(D d, std::int64_t e, V slope, W* line) const {
+    if (HWY_LIKELY(leaky_.features() == 0))
+      return;
+    const W* x = leaky_.features_of(e);
+    for (std::size_t f = 0; f < leaky_.features(); ++f, line += kPartColumns)
+      hn::Store(hn::MulAdd(hn::Set(d, x[f]), slope, hn::Load(d, line)), d, line);
+  }
+
+  const LeakySums& pass_;
+  TileTable<S> table_;
+  LeakyTile<W, kVectors * kLanes> leaky_;
+  TileWeights<W, kVectors * kLanes> weights_;
+  const W* weight_;
+};
+
+template <class S, std::size_t kBlocks>
+void run_blocks(const LeakySums& pass) {
+  const RowPieces pieces(pass.edges.begin, pass.edges.count);
+  const auto run = [&](const auto& sums) {
+    parallel_pieces(pieces.count(), [&](std::int64_t p) { sums.run(pieces.piece(p), p); });
+  };
+  pass.parts == nullptr ? run(TileSlopes<S, kBlocks, false>(pass))
+                        : run(TileSlopes<S, kBlocks, true>(pass));
+}
+
+}  // namespace
+
+void leaky_sums_target(const LeakySums& pass) {
+  with_storage(pass.dtype, [&]<class S>(S) {
+    switch (pass.tile.blocks) {
+      case 1:
+        return run_blocks<S, 1>(pass);
+      case 2:
+        return run_blocks<S, 2>(pass);
+      default:
+        return run_blocks<S, 4>(pass);
+    }
+  });
+}
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace regatta::cpu {
+
+HWY_EXPORT(leaky_sums_target);
+
+void leaky_sums(const LeakySums& pass) {
+  HWY_DYNAMIC_DISPATCH(leaky_sums_target)(pass);
+}
+
+std::size_t leaky_parts_bytes(const AttentionInputs& in) {
+  const std::int64_t lines = 1 + (in.edge.weight == nullptr ? 0 : in.edge.features);
+  return static_cast<std::size_t>(RowPieces::kMaxPieces * lines) * kPartColumns *
+         working_bytes(in.dtype);
+}
+
+namespace {
+
+template <class W>
+void merge_typed(const AttentionBackwardArgs& args, const LeakySums& pass) {
+  const std::size_t lines = 1 + (pass.leaky.weight == nullptr ? 0 : pass.leaky.features);
+  const std::int64_t pieces = RowPieces(pass.edges.begin, pass.edges.count).count();
+  const auto* parts = static_cast<const W*>(pass.parts);
+  const auto* vector = static_cast<const W*>(args.in.attention_vector);
+  for (std::size_t line = 0; line < lines; ++line)
+    for (std::size_t c = 0; c < pass.tile.count; ++c) {
+      W sum = 0;
+      for (std::int64_t p = 0; p < pieces; ++p)
+        sum += parts[(static_cast<std::size_t>(p) * lines + line) * kPartColumns + c];
+      const std::size_t column = pass.tile.first + c;
+      if (line == 0)
+        static_cast<W*>(args.grad_attention_vector)[column] = sum;
+      else if (args.grad_edge_weight != nullptr)
+        static_cast<W*>(args.grad_edge_weight)[(line - 1) * pass.leaky.row + column] =
+            sum * vector[column];
+    }
+}
+
+}  // namespace
+
+void merge_leaky_parts(const AttentionBackwardArgs& args, const LeakySums& pass) {
+  args.in.dtype == KernelType::kFloat64 ? merge_typed<double>(args, pass)
+                                        : merge_typed<float>(args, pass);
+}
+
+}  // namespace regatta::cpu
+#endif

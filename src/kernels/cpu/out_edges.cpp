@@ -1,0 +1,93 @@
+#include "kernels/cpu/out_edges.h"
+
+#include "core/parallel.h"
+#include "kernels/cpu/row_pieces.h"
+#include "kernels/prepared_graph.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace regatta::cpu {
+namespace {
+
+constexpr std::int64_t kSourcesPerPiece = 4096;
+constexpr std::int64_t kAhead = 16;
+
+template <std::size_t kBytes>
+void reorder(const AttentionInputs& in,
+             const EdgeLists& out,
+             const EdgeCopy& a,
+             const EdgeCopy& b) {
+  const std::int64_t* order = in.graph->out_edge.data();
+  const std::int64_t last = out.begin[out.count] - kAhead;
+  const auto* from_a = static_cast<const std::byte*>(a.from);
+  const auto* from_b = static_cast<const std::byte*>(b.from);
+  auto* to_a = static_cast<std::byte*>(a.to);
+  auto* to_b = static_cast<std::byte*>(b.to);
+  const RowPieces pieces(out.begin, out.count);
+  parallel_pieces(pieces.count(), [&](std::int64_t p) {
+    const RowRange sources = pieces.piece(p);
+    for (std::int64_t j = sources.begin; j < sources.end; ++j) {
+      const std::int64_t end = out.end == nullptr ? out.begin[j + 1] : out.end[j];
+      for (std::int64_t k = out.begin[j]; k < end; ++k) {
+        const auto at = static_cast<std::size_t>(k);
+        const auto e = static_cast<std::size_t>(order[k]);
+        if (k < last) {
+          const auto later = static_cast<std::size_t>(order[k + kAhead]);
+          __builtin_prefetch(from_a + later * kBytes);
+          __builtin_prefetch(from_b + later * kBytes);
+        }
+        std::memcpy(to_a + at * kBytes, from_a + e * kBytes, kBytes);
+        std::memcpy(to_b + at * kBytes, from_b + e * kBytes, kBytes);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+bool rows_are_prefix(const AttentionInputs& in) {
+  return in.rows < in.graph->in.rows;
+}
+
+std::int64_t out_edges_of(const AttentionInputs& in) {
+  return in.nodes == 0 ? 0 : in.graph->out_ptr[static_cast<std::size_t>(in.nodes)];
+}
+
+EdgeLists in_edge_lists(const AttentionInputs& in) {
+  return {in.rows, in.graph->in.indptr.data(), nullptr, in.graph->in.src.data()};
+}
+
+EdgeLists out_edge_lists(const AttentionInputs& in, std::int64_t* ends) {
+  const PreparedGraph& graph = *in.graph;
+  EdgeLists lists{in.nodes, graph.out_ptr.data(), nullptr, graph.out_dst.data()};
+  if (!rows_are_prefix(in))
+    return lists;
+  lists.end = ends;
+  const std::int64_t pieces = (in.nodes + kSourcesPerPiece - 1) / kSourcesPerPiece;
+  parallel_pieces(pieces, [&](std::int64_t piece) {
+    const std::int64_t end = std::min(in.nodes, (piece + 1) * kSourcesPerPiece);
+    for (std::int64_t j = piece * kSourcesPerPiece; j < end; ++j)
+      ends[j] = lists.begin[j] + graph.out_end(j, in.rows);
+  });
+  return lists;
+}
+
+void reorder_edges(const AttentionInputs& in,
+                   const EdgeLists& out,
+                   std::size_t bytes,
+                   const EdgeCopy& first,
+                   const EdgeCopy& second) {
+  switch (bytes) {
+    case 4:
+      return reorder<4>(in, out, first, second);
+    case 8:
+      return reorder<8>(in, out, first, second);
+    case 16:
+      return reorder<16>(in, out, first, second);
+    default:
+      return reorder<32>(in, out, first, second);
+  }
+}
+
+}  // namespace regatta::cpu

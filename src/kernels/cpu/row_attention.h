@@ -1,0 +1,63 @@
+// dot and gatv2: attention whose logits compare rows. Which heads go together, and what they read.
+#pragma once
+
+#include "kernels/attention.h"
+#include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/row_products.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace regatta::cpu {
+
+/// Which heads go together, and the tables their logits compare.
+class RowAttention {
+ public:
+  explicit RowAttention(const AttentionInputs& in);
+
+  const std::vector<HeadGroup>& logit_groups() const { return logits_; }
+  /// Heads of messages that the logits of `group` weigh; `group` itself but for shared logits.
+  std::vector<HeadGroup> message_groups(const HeadGroup& group) const;
+  /// The widest stride of a group.
+  std::size_t stride() const { return logits_.front().stride; }
+  /// All heads of messages share one head of logits.
+  bool shared_logits() const { return shared_logits_; }
+  /// Logits and messages read the same rows, so one gather gives both.
+  bool one_table() const { return one_table_; }
+  double scale() const { return gatv2() ? 1 : in_.scale; }
+  bool gatv2() const { return in_.kind == AttentionKind::kGatv2; }
+
+  std::size_t logit_width() const { return static_cast<std::size_t>(in_.logit_width()); }
+  std::size_t logit_row() const {
+    return static_cast<std::size_t>(in_.logit_heads() * in_.logit_width());
+  }
+  const void* keys() const { return gatv2() ? in_.value : in_.key; }
+  TableShape key_table(const HeadGroup& group) const;
+  TableShape query_table(const HeadGroup& group) const;
+  TableShape gradient_table(const HeadGroup& group) const;
+  LeakyTerms leaky_terms() const;
+
+ private:
+  const AttentionInputs& in_;
+  std::vector<HeadGroup> logits_;
+  bool shared_logits_;
+  bool one_table_;
+};
+
+/// The bits of attention dropout for the quad in use.
+class KeptQuad {
+ public:
+  KeptQuad(const AttentionInputs& in, void* bits)
+      : in_(in), bits_(static_cast<std::uint8_t*>(bits)) {}
+  /// For heads of the group; null without dropout.
+  const std::uint8_t* of(const HeadGroup& group);
+  static std::size_t bytes(const AttentionInputs& in);
+
+ private:
+  const AttentionInputs& in_;
+  std::uint8_t* bits_;
+  std::int64_t quad_ = -1;
+};
+
+}  // namespace regatta::cpu

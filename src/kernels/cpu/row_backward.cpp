@@ -1,0 +1,174 @@
+#include "kernels/cpu/row_backward.h"
+
+#include "kernels/attention_checks.h"
+#include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/edge_softmax.h"
+#include "kernels/cpu/leaky_sums.h"
+#include "kernels/cpu/out_edges.h"
+#include "kernels/cpu/output_gradient.h"
+#include "kernels/cpu/tile_stores.h"
+#include "kernels/cpu/workspace_parts.h"
+#include "kernels/prepared_graph.h"
+#include "kernels/storage_types.h"
+
+#include <algorithm>
+
+namespace regatta::cpu {
+namespace {
+
+std::size_t size(std::int64_t count) {
+  return static_cast<std::size_t>(count);
+}
+
+/// The largest packed tile and partial sums of any pass.
+struct TileBytes {
+  std::size_t packed = 0;
+  std::size_t partial = 0;
+
+  TileBytes(const AttentionInputs& in, const RowAttention& plan) {
+    for (const HeadGroup& group : plan.logit_groups()) {
+      const TableShape keys = plan.key_table(group);
+      packed =
+          std::max({packed, packed_tile_bytes(keys), packed_tile_bytes(plan.query_table(group))});
+      if (plan.gatv2() || in.shares_table())
+        partial = std::max({partial,
+                            partial_bytes(in.nodes, keys),
+                            partial_bytes(in.nodes, plan.query_table(group))});
+      for (const HeadGroup& messages : plan.message_groups(group))
+        packed = std::max({packed,
+                           packed_tile_bytes(message_table(in, messages)),
+                           packed_tile_bytes(plan.gradient_table(messages))});
+    }
+  }
+};
+
+/// Products of the logits in `value`; with one table for both, p in `product` too.
+void find_logits(const RowBackward& pass, const HeadGroup& group) {
+  const AttentionInputs& in = pass.args.in;
+  const LeakyTerms leaky = pass.plan.leaky_terms();
+  RowProducts products;
+  products.dtype = in.dtype;
+  products.edges = pass.in_edges;
+  products.group = group;
+  products.width = pass.plan.logit_width();
+  products.rows = {in.query, pass.plan.logit_row()};
+  products.product = pass.memory.value;
+  products.leaky = pass.plan.gatv2() ? &leaky : nullptr;
+  if (pass.plan.one_table()) {
+    products.second_rows = {pass.memory.gradient, size(in.heads * in.width)};
+    products.second_product = pass.memory.product;
+  }
+  const TableShape table = pass.plan.key_table(group);
+  for (const ColumnTile& tile : column_tiles(table)) {
+    products.tile = tile;
+    products.table = pack_tile(table, tile, pass.plan.keys(), pass.memory.tile);
+    row_products(products);
+    products.add = true;
+  }
+}
+
+/// p of the heads of a group in `to`, added to what is there with `add`.
+void find_message_products(const RowBackward& pass, const HeadGroup& group, void* to, bool add) {
+  const AttentionInputs& in = pass.args.in;
+  RowProducts products;
+  products.dtype = in.dtype;
+  products.edges = pass.in_edges;
+  products.group = group;
+  products.width = size(in.width);
+  products.rows = {pass.memory.gradient, size(in.heads * in.width)};
+  products.product = to;
+  products.add = add;
+  const TableShape table = message_table(in, group);
+  for (const ColumnTile& tile : column_tiles(table)) {
+    products.tile = tile;
+    products.table = pack_messages(in, table, tile, pass.memory.tile);
+    row_products(products);
+    products.add = true;
+  }
+  if (pass.args.grad_edge_out != nullptr)
+    add_feature_products(pass.args, group, to);
+}
+
+/// The sum over heads of m p, for logits that all heads share.
+void find_shared_products(const RowBackward& pass, const HeadGroup& group) {
+  const AttentionInputs& in = pass.args.in;
+  for (const HeadGroup& head : pass.plan.message_groups(group)) {
+    const bool add = head.first > 0;
+    const std::uint8_t* bits = pass.kept.of(head);
+    if (bits == nullptr) {
+      find_message_products(pass, {head.first, 1, 1}, pass.memory.product, add);
+      continue;
+    }
+    find_message_products(pass, head, pass.memory.out_value, false);
+    apply_head_factors({&in, head.first, bits, pass.memory.out_value, pass.memory.product, add});
+  }
+}
+
+void find_products(const RowBackward& pass, const HeadGroup& group) {
+  find_logits(pass, group);
+  if (pass.plan.shared_logits())
+    find_shared_products(pass, group);
+  else if (!pass.plan.one_table())
+    find_message_products(pass, group, pass.memory.product, false);
+  else if (pass.args.grad_edge_out != nullptr)
+    add_feature_products(pass.args, group, pass.memory.product);
+}
+
+}  // namespace
+
+RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
+  const AttentionInputs& in = args.in;
+  const RowAttention plan(in);
+  const TileBytes tiles(in, plan);
+  const std::size_t working = working_bytes(in.dtype);
+  const std::size_t in_values = size(edges_of(in)) * plan.stride() * working + kWeightSlack;
+  const std::size_t out_values = size(out_edges_of(in)) * plan.stride() * working + kWeightSlack;
+  const bool epilogue = args.epilogue.y != nullptr;
+  WorkspaceParts parts(args.workspace);
+  // The gradient of the residual is g itself.
+  own_gradient = args.grad_residual;
+  if (epilogue && own_gradient == nullptr)
+    own_gradient = parts.take(size(in.rows * in.heads * in.width) * storage_bytes(in.dtype));
+  gradient = epilogue ? own_gradient : args.grad_out;
+  delta = parts.take(size(in.rows * in.heads) * working);
+  bias_parts = parts.take(bias_parts_bytes(args));
+  ends = static_cast<std::int64_t*>(
+      parts.take(rows_are_prefix(in) ? size(in.nodes) * sizeof(std::int64_t) : 0));
+  value = parts.take(in_values);
+  product = parts.take(in_values);
+  out_value = parts.take(out_values);
+  out_product = parts.take(out_values);
+  kept = parts.take(KeptQuad::bytes(in));
+  partial = parts.take(tiles.partial);
+  leaky_parts = parts.take(plan.gatv2() ? leaky_parts_bytes(in) : 0);
+  tile = parts.take(tiles.packed);
+  bytes = parts.taken();
+}
+
+std::size_t row_backward_bytes(AttentionBackwardArgs args) {
+  args.workspace = nullptr;
+  return RowBackwardMemory(args).bytes;
+}
+
+void row_backward(const AttentionBackwardArgs& args) {
+  const AttentionInputs& in = args.in;
+  const RowAttention plan(in);
+  const RowBackwardMemory memory(args);
+  output_gradient({&args, memory.own_gradient, memory.delta, nullptr, memory.bias_parts});
+  KeptQuad kept(in, memory.kept);
+  const RowBackward pass{
+      args, plan, memory, in_edge_lists(in), out_edge_lists(in, memory.ends), kept};
+  for (const HeadGroup& group : plan.logit_groups()) {
+    find_products(pass, group);
+    const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);
+    edge_gradients({&args, group, plan.scale(), bits, memory.delta, memory.value, memory.product});
+    reorder_edges(in,
+                  pass.out_edges,
+                  group.stride * working_bytes(in.dtype),
+                  {memory.value, memory.out_value},
+                  {memory.product, memory.out_product});
+    plan.gatv2() ? gatv2_gradients(pass, group) : dot_gradients(pass, group);
+  }
+}
+
+}  // namespace regatta::cpu

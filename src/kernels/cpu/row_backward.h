@@ -1,0 +1,43 @@
+// The memory of a backward of dot or gatv2, and the passes that end it.
+#pragma once
+
+#include "kernels/cpu/row_attention.h"
+#include "kernels/cpu/weighted_sums.h"
+
+namespace regatta::cpu {
+
+struct RowBackwardMemory {
+  explicit RowBackwardMemory(const AttentionBackwardArgs& args);
+
+  const void* gradient;  ///< g [R,H,D] of O: args.grad_out or own memory
+  void* own_gradient;    ///< where an epilogue's derivative is applied; null without one
+  void* delta;           ///< (w) [R,H]
+  void* bias_parts;
+  std::int64_t* ends;  ///< [N] ends of out-edge lists, where rows are a prefix
+  void* value;         ///< (w) [E,stride] products of the logits, then alpha m
+  void* product;       ///< (w) [E,stride] p, then the gradient of the products
+  void* out_value;     ///< both in the order of out-edges
+  void* out_product;
+  void* kept;
+  void* partial;  ///< (w) [N, tile]: sums of several passes over one tile
+  void* leaky_parts;
+  void* tile;
+  std::size_t bytes;
+};
+
+/// What every pass of one backward reads.
+struct RowBackward {
+  const AttentionBackwardArgs& args;
+  const RowAttention& plan;
+  const RowBackwardMemory& memory;
+  EdgeLists in_edges;
+  EdgeLists out_edges;
+  KeptQuad& kept;
+};
+
+/// Gradients of query, key and value from the weights and gradients of the edges of a group, in
+/// both orders.
+void dot_gradients(const RowBackward& pass, const HeadGroup& group);
+void gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
+
+}  // namespace regatta::cpu

@@ -1,0 +1,115 @@
+#include "kernels/attention_checks.h"
+#include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/edge_softmax.h"
+#include "kernels/cpu/out_edges.h"
+#include "kernels/cpu/row_attention.h"
+#include "kernels/cpu/tile_stores.h"
+#include "kernels/cpu/workspace_parts.h"
+#include "kernels/prepared_graph.h"
+#include "kernels/storage_types.h"
+
+#include <algorithm>
+
+namespace regatta::cpu {
+namespace {
+
+struct RowForwardMemory {
+  explicit RowForwardMemory(const AttentionForwardArgs& args) {
+    const AttentionInputs& in = args.in;
+    const RowAttention plan(in);
+    const std::size_t edge_values =
+        static_cast<std::size_t>(edges_of(in)) * working_bytes(in.dtype);
+    WorkspaceParts parts(args.workspace);
+    value = parts.take(edge_values * plan.stride() + kWeightSlack);
+    const bool own = plan.shared_logits() && in.attention_dropout.probability > 0;
+    weight = parts.take(own ? edge_values + kWeightSlack : 0);
+    kept = parts.take(KeptQuad::bytes(in));
+    std::size_t widest = 0;
+    for (const HeadGroup& group : plan.logit_groups()) {
+      widest = std::max(widest, packed_tile_bytes(plan.key_table(group)));
+      for (const HeadGroup& messages : plan.message_groups(group))
+        widest = std::max(widest, packed_tile_bytes(message_table(in, messages)));
+    }
+    tile = parts.take(widest);
+    bytes = parts.taken();
+  }
+
+  void* value;   ///< (w) [E,stride]: products, then weights
+  void* weight;  ///< (w) [E] of one head, for shared logits with dropout
+  void* kept;
+  void* tile;
+  std::size_t bytes;
+};
+
+void find_logits(const AttentionInputs& in,
+                 const RowAttention& plan,
+                 const RowForwardMemory& memory,
+                 const HeadGroup& group) {
+  const LeakyTerms leaky = plan.leaky_terms();
+  RowProducts products;
+  products.dtype = in.dtype;
+  products.edges = in_edge_lists(in);
+  products.group = group;
+  products.width = plan.logit_width();
+  products.rows = {in.query, plan.logit_row()};
+  products.product = memory.value;
+  products.leaky = plan.gatv2() ? &leaky : nullptr;
+  const TableShape table = plan.key_table(group);
+  for (const ColumnTile& tile : column_tiles(table)) {
+    products.tile = tile;
+    products.table = pack_tile(table, tile, plan.keys(), memory.tile);
+    row_products(products);
+    products.add = true;
+  }
+}
+
+void sum_messages(const AttentionForwardArgs& args,
+                  const RowForwardMemory& memory,
+                  const HeadGroup& group,
+                  const void* weight) {
+  const AttentionInputs& in = args.in;
+  const OutputStore store{&args};
+  WeightedSums sums;
+  sums.dtype = in.dtype;
+  sums.edges = in_edge_lists(in);
+  sums.group = group;
+  sums.weight = weight;
+  sums.width = static_cast<std::size_t>(in.width);
+  sums.finish = output_store(in.dtype);
+  sums.context = &store;
+  const TableShape table = message_table(in, group);
+  for (const ColumnTile& tile : column_tiles(table)) {
+    sums.tile = tile;
+    sums.table = pack_messages(in, table, tile, memory.tile);
+    weighted_sums(sums);
+  }
+  if (args.edge_out != nullptr)
+    sum_edge_features(args, group, weight);
+}
+
+}  // namespace
+
+std::size_t row_forward_bytes(AttentionForwardArgs args) {
+  args.workspace = nullptr;
+  return RowForwardMemory(args).bytes;
+}
+
+void row_forward(const AttentionForwardArgs& args) {
+  const AttentionInputs& in = args.in;
+  const RowAttention plan(in);
+  const RowForwardMemory memory(args);
+  KeptQuad kept(in, memory.kept);
+  for (const HeadGroup& group : plan.logit_groups()) {
+    find_logits(in, plan, memory, group);
+    const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);
+    edge_softmax({&in, group, plan.scale(), bits, memory.value, args.logsumexp});
+    for (const HeadGroup& messages : plan.message_groups(group)) {
+      const bool own = memory.weight != nullptr;
+      if (own)
+        apply_head_factors({&in, messages.first, kept.of(messages), memory.value, memory.weight});
+      sum_messages(args, memory, messages, own ? memory.weight : memory.value);
+    }
+  }
+}
+
+}  // namespace regatta::cpu

@@ -1,0 +1,210 @@
+// Four edges of one head are reduced together: half the shuffles of four single sums.
+// clang-format off: foreach_target.h re-includes this file, so it comes before everything else.
+#include "kernels/cpu/highway_targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/row_products.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include "core/parallel.h"
+#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/row_products.h"
+#include "kernels/cpu/tile_lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+namespace {
+
+template <class S, std::size_t kBlocks, bool kLeaky, bool kTwo>
+class TileProducts {
+  using W = Working<S>;
+  using D = BlockTag<W>;
+  using V = hn::Vec<D>;
+  static constexpr std::size_t kLanes = hn::MaxLanes(D());
+  static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
+
+ public:
+  explicit TileProducts(const RowProducts& pass)
+      : pass_(pass),
+        table_(pass.table, pass.edges),
+        leaky_(pass.leaky, pass.tile),
+        heads_(pass.tile, pass.group, pass.width),
+        product_(static_cast<W*>(pass.product)),
+        second_(static_cast<W*>(pass.second_product)) {}
+
+  void run(RowRange items) const {
+    const D d;
+    V fixed[kVectors];
+    V second[kVectors];
+    for (std::int64_t i = items.begin; i < items.end; ++i) {
+      load_item(d, pass_.rows, i, fixed);
+      if (kTwo)
+        load_item(d, pass_.second_rows, i, second);
+      const std::int64_t begin = pass_.edges.begin[i];
+      const std::int64_t end =
+          pass_.edges.end == nullptr ? pass_.edges.begin[i + 1] : pass_.edges.end[i];
+      if (heads_.one())
+        one_head(d, begin, end, fixed, second);
+      else
+        many_heads(d, begin, end, fixed, second);
+    }
+  }
+
+ private:
+  HWY_INLINE void load_item(D d, const ItemRows& rows, std::int64_t i, V* to) const {
+    load_tile_row(d,
+                  static_cast<const S*>(rows.base) + static_cast<std::size_t>(i) * rows.stride +
+                      pass_.tile.first,
+                  pass_.tile.count,
+                  kVectors,
+                  to);
+  }
+
+  /// Factors of column vector v whose product the logit sums.
+  HWY_INLINE V term(D d, std::size_t v, std::int64_t e, V row, V fixed) const {
+    if constexpr (kLeaky)
+      return hn::Mul(leaky_.vector(d, v),
+                     leaky_.activate(d, leaky_.add(d, v, e, hn::Add(row, fixed))));
+    else
+      return hn::Mul(row, fixed);
+  }
+
+  HWY_INLINE void sum_edge(
+      D d, std::int64_t e, const V* fixed, const V* second, V& sum, V& sum2) const {
+    const S* row = table_.row(e);
+    table_.prefetch(e, kBlocks);
+    sum = sum2 = hn::Zero(d);
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const auto x = load_storage(d, row + v * kLanes);
+      if constexpr (kLeaky)
+        sum = hn::MulAdd(leaky_.vector(d, v),
+                         leaky_.activate(d, leaky_.add(d, v, e, hn::Add(x, fixed[v]))),
+                         sum);
+      else
+        sum = hn::MulAdd(x, fixed[v], sum);
+      if constexpr (kTwo)
+        sum2 = hn::MulAdd(x, second[v], sum2);
+    }
+  }
+
+  HWY_INLINE void one_head(
+      D d, std::int64_t begin, std::int64_t end, const V* fixed, const V* second) const {
+    const std::size_t stride = pass_.group.stride;
+    const std::size_t head = heads_.first();
+    std::int64_t e = begin;
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (sizeof(W) == 4) {
+      for (; stride == 1 && e + 4 <= end; e += 4) {
+        V sum[4];
+        V sum2[4];
+        for (std::int64_t k = 0; k < 4; ++k) sum_edge(d, e + k, fixed, second, sum[k], sum2[k]);
+        store_four(d, sum, product_ + e);
+        if constexpr (kTwo)
+          store_four(d, sum2, second_ + e);
+      }
+    }
+#endif
+    for (; e < end; ++e) {
+      V sum;
+      V sum2;
+      sum_edge(d, e, fixed, second, sum, sum2);
+      const auto at = static_cast<std::size_t>(e) * stride;
+      if (!pass_.add)
+        clear(at);
+      product_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum));
+      if constexpr (kTwo)
+        second_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum2));
+    }
+  }
+
+#if HWY_TARGET != HWY_SCALAR
+  HWY_INLINE void store_four(D d, const V* sum, W* to) const {
+    const hn::FixedTag<W, 4> four;
+    auto total = sum_four(d, sum);
+    if (pass_.add)
+      total = hn::Add(total, hn::LoadU(four, to));
+    hn::StoreU(total, four, to);
+  }
+#endif
+
+  HWY_INLINE void clear(std::size_t at) const {
+    std::fill_n(product_ + at, pass_.group.stride, W{0});
+    if constexpr (kTwo)
+      std::fill_n(second_ + at, pass_.group.stride, W{0});
+  }
+
+  HWY_INLINE void many_heads(
+      D d, std::int64_t begin, std::int64_t end, const V* fixed, const V* second) const {
+    V terms[kVectors];
+    V terms2[kVectors];
+    for (std::int64_t e = begin; e < end; ++e) {
+      const S* row = table_.row(e);
+      table_.prefetch(e, kBlocks);
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const auto x = load_storage(d, row + v * kLanes);
+        terms[v] = term(d, v, e, x, fixed[v]);
+        if constexpr (kTwo)
+          terms2[v] = hn::Mul(x, second[v]);
+      }
+      const auto at = static_cast<std::size_t>(e) * pass_.group.stride;
+      if (!pass_.add)
+        clear(at);
+      heads_.add_sums(d, terms, product_ + at);
+      if constexpr (kTwo)
+        heads_.add_sums(d, terms2, second_ + at);
+    }
+  }
+
+  const RowProducts& pass_;
+  TileTable<S> table_;
+  LeakyTile<W, kLeaky ? kVectors * kLanes : kLanes> leaky_;
+  TileHeads<W, kVectors * kLanes> heads_;
+  W* product_;
+  W* second_;
+};
+
+template <class S, std::size_t kBlocks>
+void run_blocks(const RowProducts& pass) {
+  const RowPieces pieces(pass.edges.begin, pass.edges.count);
+  const auto run = [&](const auto& products) {
+    parallel_pieces(pieces.count(), [&](std::int64_t p) { products.run(pieces.piece(p)); });
+  };
+  const bool two = pass.second_product != nullptr;
+  if (pass.leaky != nullptr)
+    two ? run(TileProducts<S, kBlocks, true, true>(pass))
+        : run(TileProducts<S, kBlocks, true, false>(pass));
+  else
+    two ? run(TileProducts<S, kBlocks, false, true>(pass))
+        : run(TileProducts<S, kBlocks, false, false>(pass));
+}
+
+}  // namespace
+
+void row_products_target(const RowProducts& pass) {
+  with_storage(pass.dtype, [&]<class S>(S) {
+    switch (pass.tile.blocks) {
+      case 1:
+        return run_blocks<S, 1>(pass);
+      case 2:
+        return run_blocks<S, 2>(pass);
+      default:
+        return run_blocks<S, 4>(pass);
+    }
+  });
+}
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace regatta::cpu {
+
+HWY_EXPORT(row_products_target);
+
+void row_products(const RowProducts& pass) {
+  HWY_DYNAMIC_DISPATCH(row_products_target)(pass);
+}
+
+}  // namespace regatta::cpu
+#endif

@@ -1,0 +1,236 @@
+// Rows of a tile in vectors, and sums of its columns by head. Per-target header of Highway.
+#if defined(REGATTA_KERNELS_CPU_TILE_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef REGATTA_KERNELS_CPU_TILE_LANES_INL_H_
+#undef REGATTA_KERNELS_CPU_TILE_LANES_INL_H_
+#else
+#define REGATTA_KERNELS_CPU_TILE_LANES_INL_H_
+#endif
+
+#include "kernels/cpu/row_products.h"
+#include "kernels/cpu/storage_lanes-inl.h"
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+HWY_BEFORE_NAMESPACE();
+namespace regatta::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// `count` elements of a row in `vectors` vectors, 0 beyond.
+template <class D, class S>
+HWY_INLINE void load_tile_row(
+    D d, const S* from, std::size_t count, std::size_t vectors, hn::Vec<D>* to) {
+  const std::size_t lanes = hn::Lanes(d);
+  for (std::size_t v = 0; v < vectors; ++v)
+    to[v] =
+        v * lanes < count ? load_storage_n(d, from + v * lanes, count - v * lanes) : hn::Zero(d);
+}
+
+/// The rows that edges gather.
+template <class S>
+class TileTable {
+ public:
+  TileTable(const TileRows& rows, const EdgeLists& edges)
+      : base_(static_cast<const S*>(rows.base)),
+        stride_(rows.stride),
+        index_(edges.index),
+        last_(rows.prefetch ? edges.begin[edges.count] - kAhead : -1) {}
+
+  HWY_INLINE const S* row(std::int64_t e) const {
+    return base_ + static_cast<std::size_t>(index_[e]) * stride_;
+  }
+  HWY_INLINE void prefetch(std::int64_t e, std::size_t blocks) const {
+    if (e >= last_)
+      return;
+    const S* later = row(e + kAhead);
+    for (std::size_t k = 0; k < blocks * 64 / sizeof(Working<S>); k += 64 / sizeof(S))
+      hwy::Prefetch(later + k);
+  }
+
+ private:
+  /// The latency of the third-level cache over the time of an edge.
+  static constexpr std::int64_t kAhead = 12;
+
+  const S* base_;
+  std::size_t stride_;
+  const std::int32_t* index_;
+  std::int64_t last_;
+};
+
+#if HWY_TARGET != HWY_SCALAR
+/// The sum of a vector's 128-bit blocks.
+template <class D>
+HWY_INLINE auto add_blocks(D d, hn::Vec<D> v) {
+  if constexpr (hn::MaxLanes(D()) <= 4) {
+    return v;
+  } else {
+    const hn::Half<D> half;
+    return add_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+
+/// Sum of each of four vectors, in the order of the vectors.
+template <class D>
+HWY_INLINE auto sum_four(D d, const hn::Vec<D>* v) {
+  static_assert(sizeof(hn::TFromD<D>) == 4);
+  const hn::RepartitionToWide<D> wide;
+  const auto pairs = [&](hn::Vec<D> a, hn::Vec<D> b) HWY_ATTR {
+    return hn::BitCast(wide, hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b)));
+  };
+  const auto ab = pairs(v[0], v[1]);
+  const auto cd = pairs(v[2], v[3]);
+  const auto blocks = hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, ab, cd)),
+                              hn::BitCast(d, hn::InterleaveUpper(wide, ab, cd)));
+  return add_blocks(d, blocks);
+}
+#endif
+
+/// Which head of the group each column of a tile belongs to.
+template <class W, std::size_t kColumns>
+class TileHeads {
+ public:
+  TileHeads(const ColumnTile& tile, const HeadGroup& group, std::size_t width)
+      : count_(tile.count), first_(tile.first / width - group.first) {
+    for (std::size_t c = 0; c < kColumns; ++c)
+      head_[c] = static_cast<std::uint32_t>((tile.first + std::min(c, tile.count - 1)) / width -
+                                            group.first);
+    const bool whole = tile.first % width == 0 && (width & (width - 1)) == 0;
+    segment_ = whole ? std::min(width, hn::Lanes(BlockTag<W>())) : 1;
+  }
+
+  bool one() const { return head_[0] == head_[kColumns - 1]; }
+  std::size_t first() const { return first_; }
+
+  /// to[h] += the sum of the lanes of head h. Lanes of a head that share a vector are added first
+  /// where heads fill powers of two.
+  template <class D>
+  HWY_INLINE void add_sums(D d, const hn::Vec<D>* terms, W* to) const {
+    const std::size_t lanes = hn::Lanes(d);
+    alignas(64) W lane[kColumns];
+    for (std::size_t v = 0; v < kColumns / lanes; ++v)
+      hn::Store(fold(d, terms[v]), d, lane + v * lanes);
+    for (std::size_t c = 0; c < count_; c += segment_) to[head_[c]] += lane[c];
+  }
+
+ private:
+  template <class D>
+  HWY_INLINE hn::Vec<D> fold(D d, hn::Vec<D> v) const {
+    if constexpr (hn::MaxLanes(D()) >= 2) {
+      if (segment_ >= 2)
+        v = hn::Add(v, hn::Reverse2(d, v));
+    }
+    if constexpr (hn::MaxLanes(D()) >= 4) {
+      if (segment_ >= 4)
+        v = hn::Add(v, hn::Reverse4(d, v));
+    }
+    if constexpr (hn::MaxLanes(D()) >= 8) {
+      if (segment_ >= 8)
+        v = hn::Add(v, hn::Reverse8(d, v));
+    }
+    if constexpr (hn::MaxLanes(D()) >= 16) {
+      if (segment_ >= 16)
+        v = hn::Add(v, hn::Reverse(d, v));
+    }
+    return v;
+  }
+
+  std::size_t count_;
+  std::size_t first_;
+  std::size_t segment_;  ///< columns that `fold` has added up
+  std::uint32_t head_[kColumns];
+};
+
+/// Weights of an edge in the lanes of a tile's columns.
+template <class W, std::size_t kColumns>
+class TileWeights {
+  using D = BlockTag<W>;
+  using Index = std::conditional_t<sizeof(W) == 8, std::int64_t, std::int32_t>;
+
+ public:
+  TileWeights(const ColumnTile& tile, const HeadGroup& group, std::size_t width) {
+    for (std::size_t c = 0; c < kColumns; ++c)
+      head_[c] =
+          static_cast<Index>((tile.first + std::min(c, tile.count - 1)) / width - group.first);
+  }
+
+  bool one() const { return head_[0] == head_[kColumns - 1]; }
+  HWY_INLINE hn::Vec<D> of_one(D d, const W* weight) const { return hn::Set(d, weight[head_[0]]); }
+  /// Reads 64 bytes of weights.
+  HWY_INLINE hn::Vec<D> of(D d, const W* weight, std::size_t v) const {
+    const Index* head = head_ + v * hn::Lanes(d);
+    if constexpr (hn::MaxLanes(D()) >= kGroupHeads)
+      return hn::TableLookupLanes(hn::LoadU(d, weight), hn::SetTableIndices(d, head));
+    else
+      return hn::GatherIndex(d, weight, hn::Load(hn::RebindToSigned<D>(), head));
+  }
+
+ private:
+  alignas(64) Index head_[kColumns];
+};
+
+/// u and LeakyReLU of gatv2 for the columns of a tile.
+template <class W, std::size_t kColumns>
+class LeakyTile {
+  using D = BlockTag<W>;
+
+ public:
+  LeakyTile(const LeakyTerms* terms, const ColumnTile& tile) : count_(tile.count) {
+    if (terms == nullptr)
+      return;
+    slope_ = static_cast<W>(terms->slope);
+    features_ = terms->weight == nullptr ? 0 : terms->features;
+    row_ = terms->row;
+    x_ = static_cast<const W*>(terms->x);
+    weight_ = features_ == 0 ? nullptr : static_cast<const W*>(terms->weight) + tile.first;
+    edge_ = terms->edge;
+    if (terms->vector != nullptr)
+      std::copy_n(
+          static_cast<const W*>(terms->vector) + tile.first, std::min(count_, kColumns), vector_);
+  }
+
+  HWY_INLINE hn::Vec<D> vector(D d, std::size_t v) const {
+    return hn::Load(d, vector_ + v * hn::Lanes(d));
+  }
+  /// u plus x_e weight.
+  HWY_INLINE hn::Vec<D> add(D d, std::size_t v, std::int64_t e, hn::Vec<D> u) const {
+    if (HWY_LIKELY(features_ == 0))
+      return u;
+    const W* x = features_of(e);
+    const std::size_t done = v * hn::Lanes(d);
+    if (done < count_)
+      for (std::size_t f = 0; f < features_; ++f)
+        u = hn::MulAdd(
+            hn::Set(d, x[f]), load_storage_n(d, weight_ + f * row_ + done, count_ - done), u);
+    return u;
+  }
+  HWY_INLINE hn::Vec<D> activate(D d, hn::Vec<D> u) const {
+    return hn::IfThenElse(hn::Gt(u, hn::Zero(d)), u, hn::Mul(u, hn::Set(d, slope_)));
+  }
+
+  std::size_t features() const { return features_; }
+  W slope() const { return slope_; }
+  const W* features_of(std::int64_t e) const {
+    return x_ + static_cast<std::size_t>(edge_ == nullptr ? e : edge_[e]) * features_;
+  }
+
+ private:
+  std::size_t count_;
+  W slope_ = 0;
+  std::size_t features_ = 0;
+  std::size_t row_ = 0;
+  const W* x_ = nullptr;
+  const W* weight_ = nullptr;
+  const std::int64_t* edge_ = nullptr;
+  alignas(64) W vector_[kColumns] = {};
+};
+
+}  // namespace regatta::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
