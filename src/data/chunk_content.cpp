@@ -22,6 +22,7 @@ class ContentCheck {
 
   void run() {
     check_edges();
+    check_edge_types();
     rings_good_ = layout_.has(names::kRingPtr) && check_rings();
     if (rings_good_)
       check_rows();
@@ -44,6 +45,21 @@ class ContentCheck {
     } catch (const Error& error) {
       faults_.pass_on(std::string(error.what()) + "; " + ChunkFaults::kDamaged);
     }
+  }
+
+  void check_edge_types() {
+    if (request_.manifest == nullptr || !layout_.has(names::kEdgeType))
+      return;
+    const std::size_t types = request_.manifest->edge_types.names.size();
+    const auto& found = chunk_.edge_type;
+    const auto bad = std::find_if(
+        found.begin(), found.end(), [types](std::uint16_t type) { return type >= types; });
+    if (bad != found.end())
+      faults_.add(names::kEdgeType,
+                  "[{}] is {}, expected a type in [0, {})",
+                  bad - found.begin(),
+                  *bad,
+                  types);
   }
 
   bool check_rings() {

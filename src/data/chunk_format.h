@@ -13,6 +13,8 @@ inline constexpr std::int64_t kMaxHops = 64;
 inline constexpr const char* kIndptr = "/topology/indptr";
 inline constexpr const char* kSrc = "/topology/src";
 inline constexpr const char* kEdgeId = "/topology/edge_id";
+inline constexpr const char* kEdgeType = "/topology/edge_type";
+inline constexpr const char* kEdgeX = "/edges/x";
 inline constexpr const char* kGlobalId = "/nodes/global_id";
 inline constexpr const char* kRingPtr = "/nodes/ring_ptr";
 inline constexpr const char* kOwnerChunk = "/nodes/owner_chunk";
@@ -26,14 +28,12 @@ inline constexpr const char* kOriginal = "/ids/original";
 inline constexpr const char* kOriginalBytes = "/ids/original_bytes";
 inline constexpr const char* kOriginalOffset = "/ids/original_offset";
 
+inline constexpr std::int64_t kMaxEdgeTypes = 65535;
+
 /// Named by the format for later versions; a file that has them means more than this version reads.
-inline constexpr const char* kReserved[] = {"/topology/edge_type",
-                                            "/edges",
-                                            "/nodes/token",
-                                            "/nodes/type",
-                                            "/graphs",
-                                            "/node_types",
-                                            "/relations"};
+/// Of /edges only kEdgeX is read.
+inline constexpr const char* kReserved[] = {
+    "/edges", "/nodes/token", "/nodes/type", "/graphs", "/node_types", "/relations"};
 
 inline std::string target_group(const std::string& target) {
   return std::string(kTargets) + "/" + target;

@@ -141,7 +141,7 @@ class LayoutCheck {
     };
     for (const auto& [name, dataset] : description_.datasets)
       for (const char* prefix : names::kReserved)
-        if (below(name, prefix))
+        if (below(name, prefix) && name != names::kEdgeX)
           faults_.add_text(
               name,
               "is reserved for a later version of the format, which this program does not read",
@@ -187,6 +187,46 @@ class LayoutCheck {
     want(names::kIndptr, {ElementType::kInt64}, {extent(sizes.rows) + 1});
     want(names::kSrc, {ElementType::kInt32}, {extent(sizes.edges)});
     want(names::kEdgeId, {ElementType::kInt64}, {extent(sizes.edges)});
+    check_edge_types();
+    check_edge_features();
+  }
+
+  /// Whether the file has `name`; a manifest that says otherwise is a fault.
+  bool expected_attribute(const char* name, const char* key, bool in_manifest) {
+    if (request_.manifest == nullptr)
+      return present(name);
+    if (present(name) && !in_manifest)
+      faults_.add(name,
+                  "is present, but the manifest (version {}.{}) has no key {}",
+                  request_.manifest->version_major,
+                  request_.manifest->version_minor,
+                  key);
+    return in_manifest;
+  }
+
+  void check_edge_types() {
+    const Manifest* manifest = request_.manifest;
+    layout_.typed_edges = expected_attribute(
+        names::kEdgeType, "edge_types", manifest != nullptr && !manifest->edge_types.names.empty());
+    if (layout_.typed_edges)
+      want(names::kEdgeType, {ElementType::kUint16}, {extent(layout_.sizes.edges)});
+  }
+
+  void check_edge_features() {
+    const Manifest* manifest = request_.manifest;
+    if (!expected_attribute(names::kEdgeX,
+                            "edge_features",
+                            manifest != nullptr && manifest->edge_features.width > 0))
+      return;
+    std::uint64_t width = 0;
+    if (manifest != nullptr) {
+      width = extent(manifest->edge_features.width);
+    } else if (const Shape& shape = description_.datasets.at(names::kEdgeX).shape;
+               shape.size() == 2) {
+      width = shape[1];
+    }
+    layout_.edge_width = static_cast<std::int64_t>(width);
+    want(names::kEdgeX, {ElementType::kFloat32}, {extent(layout_.sizes.edges), width});
   }
 
   void check_nodes() {

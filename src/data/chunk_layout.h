@@ -23,6 +23,8 @@ struct ChunkLayout {
   ChunkSizes sizes;
   FeatureKind feature_kind = FeatureKind::kDense;
   std::int64_t feature_width = 0;
+  std::int64_t edge_width = 0;
+  bool typed_edges = false;
   std::vector<std::string> targets;
   std::map<std::string, const Hdf5Dataset*> arrays;  ///< those of expected type and shape, by name
   bool sizes_known = false;                          ///< false: the root attributes are unusable

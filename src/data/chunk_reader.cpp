@@ -90,6 +90,10 @@ GraphChunk assemble(const Payloads& payloads, const ChunkLayout& layout) {
   chunk.graph.indptr = array_of<std::int64_t>(payloads, layout, names::kIndptr);
   chunk.graph.src = array_of<std::int32_t>(payloads, layout, names::kSrc);
   chunk.graph.edge_id = array_of<std::int64_t>(payloads, layout, names::kEdgeId);
+  chunk.edge_width = layout.edge_width;
+  chunk.edge_x = array_of<float>(payloads, layout, names::kEdgeX);
+  chunk.typed_edges = layout.typed_edges;
+  chunk.edge_type = array_of<std::uint16_t>(payloads, layout, names::kEdgeType);
   chunk.global_id = array_of<std::int64_t>(payloads, layout, names::kGlobalId);
   chunk.ring_ptr = array_of<std::int64_t>(payloads, layout, names::kRingPtr);
   chunk.owner_chunk = array_of<std::int32_t>(payloads, layout, names::kOwnerChunk);
@@ -153,7 +157,7 @@ void check_sums(const Hdf5Description& description,
 void check_finite(const Payloads& payloads, const ChunkReadRequest& request, ChunkFaults& faults) {
   if (request.allow_non_finite)
     return;
-  for (const char* name : {names::kX, names::kXValue}) {
+  for (const char* name : {names::kX, names::kXValue, names::kEdgeX}) {
     const auto found = payloads.arrays.find(name);
     if (found != payloads.arrays.end() && found->second.first_non_finite >= 0)
       faults.add_text(name,

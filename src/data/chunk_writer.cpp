@@ -38,6 +38,9 @@ void check_sizes(const GraphChunk& chunk) {
   const NodeFeatures& features = chunk.features;
   REGATTA_CHECK(chunk.graph.indptr.size() == static_cast<std::size_t>(chunk.num_rows()) + 1);
   REGATTA_CHECK(chunk.graph.edge_id.size() == chunk.graph.src.size());
+  const std::size_t edges = chunk.graph.src.size();
+  REGATTA_CHECK(chunk.edge_x.size() == edges * static_cast<std::size_t>(chunk.edge_width));
+  REGATTA_CHECK(chunk.edge_type.size() == (chunk.typed_edges ? edges : 0));
   REGATTA_CHECK(chunk.global_id.size() == nodes);
   REGATTA_CHECK(chunk.ring_ptr.size() == static_cast<std::size_t>(chunk.hops) + 2);
   const std::size_t halo = chunk.hops > 0 ? nodes - owned : 0;
@@ -54,7 +57,8 @@ void check_sizes(const GraphChunk& chunk) {
 
 void write_header(Hdf5Writer& file, const GraphChunk& chunk) {
   file.attribute("/", "format", std::string(names::kFormat));
-  file.attribute("/", "version", std::vector<std::int64_t>{kFormatMajor, kFormatMinor});
+  const std::int64_t minor = chunk.has_edge_attributes() ? kEdgeAttributesMinor : 0;
+  file.attribute("/", "version", std::vector<std::int64_t>{kFormatMajor, minor});
   file.attribute("/", "chunk", chunk.chunk);
   file.attribute("/", "num_owned", chunk.num_owned);
   file.attribute("/", "num_rows", chunk.num_rows());
@@ -67,6 +71,14 @@ void write_topology(Hdf5Writer& file, const GraphChunk& chunk) {
   write_vector(file, names::kIndptr, chunk.graph.indptr);
   write_vector(file, names::kSrc, chunk.graph.src);
   write_vector(file, names::kEdgeId, chunk.graph.edge_id);
+  const std::uint64_t edges = chunk.graph.src.size();
+  if (chunk.typed_edges)
+    file.array(names::kEdgeType, ElementType::kUint16, {edges}, chunk.edge_type.data());
+  if (chunk.edge_width > 0)
+    file.array(names::kEdgeX,
+               ElementType::kFloat32,
+               {edges, extent(chunk.edge_width)},
+               chunk.edge_x.data());
 }
 
 void write_nodes(Hdf5Writer& file, const GraphChunk& chunk) {

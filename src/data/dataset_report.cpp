@@ -114,7 +114,11 @@ Json report_to_json(const DatasetReport& report, const Dataset& dataset) {
   // the manifest.
   Json json = manifest_to_json(manifest);
   json.erase("preprocess");
-  for (const char* key : {"names", "fill_values", "offset", "scale"}) json["features"].erase(key);
+  for (const char* key : {"names", "fill_values", "offset", "scale"}) {
+    json["features"].erase(key);
+    if (json.contains("edge_features"))
+      json["edge_features"].erase(key);
+  }
   json["folder"] = dataset.folder();
   json["digest"] = dataset_digest(manifest);
   json["balance"] = {{"owned", balance_to_json(report.owned)},

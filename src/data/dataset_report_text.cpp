@@ -10,6 +10,7 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kChunksShown = 32;
+constexpr std::size_t kTypesShown = 32;
 
 class TextReport {
  public:
@@ -19,6 +20,7 @@ class TextReport {
   std::string run() {
     overview();
     features();
+    edge_attributes();
     for (const auto& [name, target] : manifest_.targets) this->target(name, target);
     chunks();
     degrees();
@@ -100,6 +102,24 @@ class TextReport {
          manifest_.feature_dtype,
          manifest_.fit.normalise,
          manifest_.fit.fill);
+  }
+
+  void edge_attributes() {
+    if (const ManifestEdgeFeatures& edges = manifest_.edge_features; edges.width > 0)
+      line("edges",
+           "{} feature columns, float32; normalise {}, fill {}",
+           edges.width,
+           edges.fit.normalise,
+           edges.fit.fill);
+    const ManifestEdgeTypes& types = manifest_.edge_types;
+    if (types.names.empty())
+      return;
+    line("edges", "{} types", types.names.size());
+    const std::size_t shown = std::min(types.names.size(), kTypesShown);
+    for (std::size_t t = 0; t < shown; ++t)
+      line("", "{:>12}: {:>10} edges", types.names[t], types.counts[t]);
+    if (shown < types.names.size())
+      line("", "... and {} more (--json lists all)", types.names.size() - shown);
   }
 
   void target(const std::string& name, const ManifestTarget& target) {

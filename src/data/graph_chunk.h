@@ -52,6 +52,10 @@ struct GraphChunk {
   std::int64_t num_owned = 0;
   std::int64_t hops = 0;
   CsrGraph graph;                         ///< rows = num_rows, nodes = num_nodes
+  std::int64_t edge_width = 0;            ///< Fe, features of an edge; 0 = none
+  SharedArray<float> edge_x;              ///< [E,Fe] in the order of the graph's in-edges
+  bool typed_edges = false;               ///< there are edge types (perhaps of no edge)
+  SharedArray<std::uint16_t> edge_type;   ///< [E] in that order; empty without types
   SharedArray<std::int64_t> global_id;    ///< [N]
   SharedArray<std::int64_t> ring_ptr;     ///< [hops+2]
   SharedArray<std::int32_t> owner_chunk;  ///< [N-owned]; empty when hops = 0
@@ -60,6 +64,7 @@ struct GraphChunk {
   std::vector<NodeTarget> targets;  ///< empty for unlabelled data to predict on
   OriginalIds original;
 
+  bool has_edge_attributes() const { return edge_width > 0 || typed_edges; }
   std::int64_t num_rows() const { return graph.rows; }
   std::int64_t num_nodes() const { return graph.nodes; }
   /// Rows that a layer with `layers_after` layers behind it computes: ring_ptr[min(layers_after,

@@ -53,6 +53,10 @@ JsonReader JsonReader::at(const std::string& key) const {
   return {*member, where_, join(path_, key)};
 }
 
+bool JsonReader::has(const std::string& key) const {
+  return node_->is_object() && node_->contains(key);
+}
+
 std::vector<JsonReader> JsonReader::items() const {
   if (!node_->is_array())
     refuse(found(), "a list");

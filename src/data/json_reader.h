@@ -18,6 +18,7 @@ class JsonReader {
   JsonReader(const nlohmann::ordered_json& node, std::string where, std::string path = "");
 
   JsonReader at(const std::string& key) const;
+  bool has(const std::string& key) const;                           ///< an object with this key
   std::vector<JsonReader> items() const;                            ///< of a list
   std::vector<std::pair<std::string, JsonReader>> members() const;  ///< of an object
 

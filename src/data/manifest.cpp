@@ -34,12 +34,8 @@ void read_version(const JsonReader& root, Manifest& manifest) {
   manifest.version_minor = static_cast<int>(std::min<std::int64_t>(version[1], 1 << 20));
 }
 
-void read_features(const JsonReader& features, Manifest& manifest) {
-  manifest.feature_kind = features.at("kind").one_of({"dense", "sparse"});
-  manifest.feature_width = features.at("width").count();
-  manifest.feature_dtype = features.at("dtype").one_of({"float32", "float16", "bfloat16"});
-  manifest.feature_names = features.at("names").texts();
-  FeatureFit& fit = manifest.fit;
+FeatureFit read_fit(const JsonReader& features) {
+  FeatureFit fit;
   fit.normalise =
       features.at("normalise").one_of({"none", "row_l1", "row_l2", "standardise", "min_max"});
   fit.fill = features.at("fill").one_of({"error", "zero", "mean", "median", "constant"});
@@ -47,6 +43,31 @@ void read_features(const JsonReader& features, Manifest& manifest) {
   fit.fill_values = features.at("fill_values").numbers();
   fit.offset = features.at("offset").numbers();
   fit.scale = features.at("scale").numbers();
+  return fit;
+}
+
+void read_features(const JsonReader& features, Manifest& manifest) {
+  manifest.feature_kind = features.at("kind").one_of({"dense", "sparse"});
+  manifest.feature_width = features.at("width").count();
+  manifest.feature_dtype = features.at("dtype").one_of({"float32", "float16", "bfloat16"});
+  manifest.feature_names = features.at("names").texts();
+  manifest.fit = read_fit(features);
+}
+
+/// Version 1.0 has no such keys, and ignores them like any other.
+void read_edge_attributes(const JsonReader& root, Manifest& manifest) {
+  if (manifest.version_minor < kEdgeAttributesMinor)
+    return;
+  if (root.has("edge_features")) {
+    const JsonReader features = root.at("edge_features");
+    manifest.edge_features.width = features.at("width").count();
+    manifest.edge_features.names = features.at("names").texts();
+    manifest.edge_features.fit = read_fit(features);
+  }
+  if (root.has("edge_types")) {
+    manifest.edge_types.names = root.at("edge_types").at("names").texts();
+    manifest.edge_types.counts = root.at("edge_types").at("counts").counts();
+  }
 }
 
 ManifestTarget read_target(const JsonReader& node) {
@@ -101,18 +122,31 @@ Json chunk_to_json(const ManifestChunk& chunk) {
   return json;
 }
 
+void add_fit(const FeatureFit& fit, Json& json) {
+  json["normalise"] = fit.normalise;
+  json["fill"] = fit.fill;
+  json["fill_constant"] = fit.fill_constant;
+  json["fill_values"] = fit.fill_values;
+  json["offset"] = fit.offset;
+  json["scale"] = fit.scale;
+}
+
 Json features_to_json(const Manifest& manifest) {
-  const FeatureFit& fit = manifest.fit;
-  return {{"kind", manifest.feature_kind},
-          {"width", manifest.feature_width},
-          {"dtype", manifest.feature_dtype},
-          {"names", manifest.feature_names},
-          {"normalise", fit.normalise},
-          {"fill", fit.fill},
-          {"fill_constant", fit.fill_constant},
-          {"fill_values", fit.fill_values},
-          {"offset", fit.offset},
-          {"scale", fit.scale}};
+  Json json = {{"kind", manifest.feature_kind},
+               {"width", manifest.feature_width},
+               {"dtype", manifest.feature_dtype},
+               {"names", manifest.feature_names}};
+  add_fit(manifest.fit, json);
+  return json;
+}
+
+void add_edge_attributes(const Manifest& manifest, Json& json) {
+  if (const ManifestEdgeFeatures& features = manifest.edge_features; features.width > 0) {
+    json["edge_features"] = {{"width", features.width}, {"names", features.names}};
+    add_fit(features.fit, json["edge_features"]);
+  }
+  if (const ManifestEdgeTypes& types = manifest.edge_types; !types.names.empty())
+    json["edge_types"] = {{"names", types.names}, {"counts", types.counts}};
 }
 
 Json totals_to_json(const Manifest& manifest) {
@@ -144,6 +178,7 @@ Json content_to_json(const Manifest& manifest) {
                    {"directed", manifest.directed},
                    {"self_loops", manifest.self_loops}};
   json["features"] = features_to_json(manifest);
+  add_edge_attributes(manifest, json);
   json["targets"] = Json::object();
   for (const auto& [name, target] : manifest.targets)
     json["targets"][name] = {{"level", target.level},
@@ -180,6 +215,7 @@ Manifest manifest_from_json(const Json& json, const std::string& where) {
   manifest.directed = graph.at("directed").boolean();
   manifest.self_loops = graph.at("self_loops").one_of({"add", "drop", "keep"});
   read_features(root.at("features"), manifest);
+  read_edge_attributes(root, manifest);
   for (const auto& [name, node] : root.at("targets").members())
     manifest.targets[name] = read_target(node);
   manifest.original_ids = root.at("ids").one_of({"none", "integer", "text"});

@@ -11,7 +11,10 @@
 namespace regatta {
 
 inline constexpr int kFormatMajor = 1;
-inline constexpr int kFormatMinor = 0;
+inline constexpr int kFormatMinor = 1;  ///< the newest this program knows
+/// First minor version with features and types of edges. Datasets without them are written as 1.0,
+/// which older programs read.
+inline constexpr int kEdgeAttributesMinor = 1;
 
 struct ManifestChunk {
   std::string file;  ///< plain name inside the folder
@@ -40,8 +43,21 @@ struct FeatureFit {
       scale;  ///< per column: x' = (x - offset) * scale; empty for none and row norms
 };
 
+/// Features of edges; width 0 = the dataset has none.
+struct ManifestEdgeFeatures {
+  std::int64_t width = 0;
+  std::vector<std::string> names;  ///< empty when the source has none
+  FeatureFit fit;                  ///< fitted on the listed edges
+};
+
+/// Relations; none = edges have no type.
+struct ManifestEdgeTypes {
+  std::vector<std::string> names;    ///< index = type number
+  std::vector<std::int64_t> counts;  ///< edges of each type; their sum is Manifest::edges
+};
+
 struct Manifest {
-  int version_major = kFormatMajor, version_minor = kFormatMinor;
+  int version_major = kFormatMajor, version_minor = 0;
   std::string layout = "homogeneous";
   std::int64_t nodes = 0,
                edges = 0;  ///< of the whole cleaned graph; edges counts directed in-edges
@@ -52,6 +68,8 @@ struct Manifest {
   std::string feature_dtype = "float32";
   std::vector<std::string> feature_names;  ///< empty when the source has none
   FeatureFit fit;
+  ManifestEdgeFeatures edge_features;
+  ManifestEdgeTypes edge_types;
   std::map<std::string, ManifestTarget> targets;
   std::string halo_mode;  ///< exact | one_hop | none
   std::int64_t halo_hops = 0;
@@ -65,7 +83,13 @@ struct Manifest {
   std::vector<ManifestChunk> chunks;
 
   std::int64_t owned_total() const;
+  bool has_edge_attributes() const { return edge_features.width > 0 || !edge_types.names.empty(); }
 };
+
+/// Relations of the dataset; 0 = edges have no type.
+inline std::int64_t edge_type_count(const Manifest& manifest) {
+  return static_cast<std::int64_t>(manifest.edge_types.names.size());
+}
 
 /// Parses and checks everything (types, version, sums, file names that are absolute, contain "..",
 /// or '/'). Throws Error(kData) naming `where`, the JSON path, found, expected, remedy. A newer

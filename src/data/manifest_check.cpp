@@ -1,6 +1,8 @@
 // Checks of a parsed manifest against itself.
 #include "data/manifest_check.h"
 
+#include "data/chunk_format.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -9,8 +11,8 @@
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kMaxLocalNodes = (std::int64_t{1} << 31) - 1;
-constexpr std::int64_t kMaxHops = 64;
+constexpr std::int64_t kMaxLocalNodes = chunk_format::kMaxNodes;
+constexpr std::int64_t kMaxHops = chunk_format::kMaxHops;
 constexpr double kReplicationTolerance = 1e-6;
 constexpr const char* kSplits[] = {"train", "val", "test"};
 
@@ -27,25 +29,53 @@ std::int64_t add(std::int64_t a, std::int64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
-void check_features(const Manifest& manifest, const JsonReader& features) {
-  const auto width = static_cast<std::size_t>(manifest.feature_width);
-  if (manifest.feature_width > kMaxLocalNodes)
-    features.at("width").refuse(fmt::format("{}", manifest.feature_width), "less than 2^31");
+/// Names and constants of the columns of nodes' or edges' features.
+void check_columns(std::int64_t columns,
+                   const std::vector<std::string>& names,
+                   const FeatureFit& fit,
+                   const JsonReader& features) {
+  const auto width = static_cast<std::size_t>(columns);
+  if (columns > kMaxLocalNodes)
+    features.at("width").refuse(fmt::format("{}", columns), "less than 2^31");
   const auto per_column = [&](const char* key, std::size_t size) {
     if (size != 0 && size != width)
       features.at(key).refuse(fmt::format("{} values", size),
                               fmt::format("none, or one for each of the {} columns", width));
   };
-  per_column("names", manifest.feature_names.size());
-  per_column("fill_values", manifest.fit.fill_values.size());
-  per_column("offset", manifest.fit.offset.size());
-  per_column("scale", manifest.fit.scale.size());
-  const bool columns =
-      manifest.fit.normalise == "standardise" || manifest.fit.normalise == "min_max";
-  if (columns && width > 0 && (manifest.fit.offset.empty() || manifest.fit.scale.empty()))
+  per_column("names", names.size());
+  per_column("fill_values", fit.fill_values.size());
+  per_column("offset", fit.offset.size());
+  per_column("scale", fit.scale.size());
+  const bool scales = fit.normalise == "standardise" || fit.normalise == "min_max";
+  if (scales && width > 0 && (fit.offset.empty() || fit.scale.empty()))
     features.at("normalise")
-        .refuse("'" + manifest.fit.normalise + "' without offset and scale",
-                "both, one value a column");
+        .refuse("'" + fit.normalise + "' without offset and scale", "both, one value a column");
+}
+
+void check_edge_attributes(const Manifest& manifest, const JsonReader& root) {
+  if (manifest.version_minor < kEdgeAttributesMinor)
+    return;
+  if (root.has("edge_features")) {
+    const ManifestEdgeFeatures& edges = manifest.edge_features;
+    const JsonReader features = root.at("edge_features");
+    if (edges.width < 1)
+      features.at("width").refuse("0", "1 or more, or no key edge_features");
+    check_columns(edges.width, edges.names, edges.fit, features);
+  }
+  if (!root.has("edge_types"))
+    return;
+  const ManifestEdgeTypes& types = manifest.edge_types;
+  const JsonReader at = root.at("edge_types");
+  if (types.names.empty() || types.names.size() > chunk_format::kMaxEdgeTypes)
+    at.at("names").refuse(
+        fmt::format("{} types", types.names.size()),
+        fmt::format("1 to {}, or no key edge_types", chunk_format::kMaxEdgeTypes));
+  const std::set<std::string> distinct(types.names.begin(), types.names.end());
+  expect_equal(at.at("names"), types.names.size(), distinct.size(), "names must differ");
+  expect_equal(at.at("counts"), types.counts.size(), types.names.size(), "one count a type");
+  std::int64_t sum = 0;
+  for (const std::int64_t count : types.counts) sum = add(sum, count);
+  expect_equal(at.at("counts"), sum, manifest.edges, "their sum is graph.edges");
 }
 
 void check_halo(const Manifest& manifest, const JsonReader& halo) {
@@ -173,7 +203,8 @@ void check_totals(const Manifest& manifest, const JsonReader& root) {
 }  // namespace
 
 void check_manifest(const Manifest& manifest, const JsonReader& root) {
-  check_features(manifest, root.at("features"));
+  check_columns(manifest.feature_width, manifest.feature_names, manifest.fit, root.at("features"));
+  check_edge_attributes(manifest, root);
   check_halo(manifest, root.at("halo"));
   const auto entries = root.at("chunks").items();
   if (entries.empty())

@@ -31,12 +31,16 @@ class BadChunk : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<ScratchFolder>();
-    for (const char* name : {"dense", "sparse", "out"})
+    for (const char* name : {"dense", "sparse", "edges", "out"})
       std::filesystem::create_directory(*folder_ / name);
     test::write_sample_dataset(*folder_ / "dense", {.nodes = 60, .ids = "integer"});
     test::write_sample_dataset(*folder_ / "sparse", {.nodes = 60, .sparse = true, .ids = "text"});
-    const auto made = test::run_oracle(
-        "spoil_chunk.py", *folder_ / "dense", *folder_ / "sparse", *folder_ / "out");
+    test::write_sample_dataset(*folder_ / "edges", {.nodes = 60, .edge_width = 2, .edge_types = 3});
+    const auto made = test::run_oracle("spoil_chunk.py",
+                                       *folder_ / "dense",
+                                       *folder_ / "sparse",
+                                       *folder_ / "edges",
+                                       *folder_ / "out");
     ASSERT_EQ(made.code, 0) << made.output;
     const auto listed = nlohmann::json::parse(test::read_bytes(*folder_ / "out/cases.json"));
     for (const auto& item : listed) {
@@ -84,7 +88,7 @@ TEST_F(BadChunk, EachFaultIsRefusedByName) {
       }
     }
   }
-  EXPECT_GE(faults, 60);
+  EXPECT_GE(faults, 75);
 }
 
 TEST_F(BadChunk, VerifyListsEachFault) {
@@ -107,7 +111,8 @@ TEST_F(BadChunk, OtherWritersMayDoThis) {
     SCOPED_TRACE(c.name);
     ++good;
     const Manifest manifest = read_manifest(folder_of(c));
-    const GraphChunk original = Dataset(*folder_ / "dense").read_chunk(0).operator*();
+    const std::string base = c.words == "edges" ? "edges" : "dense";
+    const GraphChunk original = Dataset(*folder_ / base).read_chunk(0).operator*();
     for (const bool map : {true, false}) {
       const GraphChunk chunk = read_chunk_file(request(folder_of(c), manifest, map));
       ASSERT_EQ(chunk.features.x.size(), original.features.x.size());
@@ -119,7 +124,7 @@ TEST_F(BadChunk, OtherWritersMayDoThis) {
                     tolerance * std::abs(original.features.x[i]) + tolerance * 1e-6F);
     }
   }
-  EXPECT_EQ(good, 5);
+  EXPECT_EQ(good, 6);
 }
 
 TEST_F(BadChunk, NonFiniteFeaturesAreAllowedOnRequest) {
@@ -127,6 +132,9 @@ TEST_F(BadChunk, NonFiniteFeaturesAreAllowedOnRequest) {
   const Dataset dataset(folder, {.allow_non_finite = true});
   EXPECT_TRUE(std::isnan(dataset.read_chunk(0)->features.x[6]));
   EXPECT_THROW(Dataset(folder, {}).read_chunk(0), Error);
+  const std::string edges = *folder_ / "out/nan_edge_feature";
+  const Dataset with_edges(edges, {.allow_non_finite = true});
+  EXPECT_TRUE(std::isnan(with_edges.read_chunk(0)->edge_x[5]));
 }
 
 TEST_F(BadChunk, ChecksumsAreCheckedWhenAskedTo) {

@@ -121,6 +121,68 @@ std::vector<Case> feature_cases() {
   };
 }
 
+std::vector<Case> edge_cases() {
+  return {
+      {"EdgeWidthZero",
+       "edge_features.width",
+       "1 or more",
+       [](Json& m) { m["edge_features"]["width"] = 0; }},
+      {"EdgeWidthTooLarge",
+       "edge_features.width",
+       "2^31",
+       [](Json& m) { m["edge_features"]["width"] = std::int64_t{1} << 40; }},
+      {"EdgeFeaturesAsList",
+       "edge_features",
+       "an object",
+       [](Json& m) { m["edge_features"] = Json::array(); }},
+      {"EdgeNamesOfOtherWidth",
+       "edge_features.names",
+       "each of the 2 columns",
+       [](Json& m) {
+         m["edge_features"]["names"] = {"a", "b", "c"};
+       }},
+      {"EdgeNormaliseWithoutConstants",
+       "edge_features.normalise",
+       "offset and scale",
+       [](Json& m) { m["edge_features"]["normalise"] = "min_max"; }},
+      {"NoEdgeFill",
+       "edge_features.fill",
+       "this key",
+       [](Json& m) { m["edge_features"].erase("fill"); }},
+      {"NoEdgeTypes",
+       "edge_types.names",
+       "1 to 65535",
+       [](Json& m) {
+         m["edge_types"] = {{"names", Json::array()}, {"counts", Json::array()}};
+       }},
+      {"TooManyEdgeTypes",
+       "edge_types.names",
+       "1 to 65535",
+       [](Json& m) {
+         for (int t = 3; t < 65536; ++t)
+           m["edge_types"]["names"].push_back("type " + std::to_string(t));
+       }},
+      {"EdgeTypeTwice",
+       "edge_types.names",
+       "names must differ",
+       [](Json& m) { m["edge_types"]["names"][2] = "type 0"; }},
+      {"EdgeCountMissing",
+       "edge_types.counts",
+       "one count a type",
+       [](Json& m) { m["edge_types"]["counts"].erase(0); }},
+      {"EdgeCountsOfOtherSum",
+       "edge_types.counts",
+       "graph.edges",
+       [](Json& m) { bump(m["edge_types"]["counts"][1]); }},
+      {"EdgeCountsOverflow",
+       "edge_types.counts",
+       "graph.edges",
+       [](Json& m) {
+         m["edge_types"]["counts"] = {INT64_MAX, INT64_MAX, 2};
+       }},
+  };
+}
+
 std::vector<Case> target_cases() {
   return {
       {"Level",
@@ -263,7 +325,7 @@ class BadManifest : public testing::TestWithParam<Case> {};
 
 TEST_P(BadManifest, IsRefused) {
   const ScratchFolder folder;
-  test::write_sample_dataset(folder.path(), {.nodes = 60});
+  test::write_sample_dataset(folder.path(), {.nodes = 60, .edge_width = 2, .edge_types = 3});
   const std::string file = folder / "manifest.json";
   Json manifest = Json::parse(test::read_bytes(file));
   GetParam().edit(manifest);
@@ -284,6 +346,7 @@ std::string name_of(const testing::TestParamInfo<Case>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Identity, BadManifest, testing::ValuesIn(identity_cases()), name_of);
 INSTANTIATE_TEST_SUITE_P(Features, BadManifest, testing::ValuesIn(feature_cases()), name_of);
+INSTANTIATE_TEST_SUITE_P(Edges, BadManifest, testing::ValuesIn(edge_cases()), name_of);
 INSTANTIATE_TEST_SUITE_P(Targets, BadManifest, testing::ValuesIn(target_cases()), name_of);
 INSTANTIATE_TEST_SUITE_P(Chunks, BadManifest, testing::ValuesIn(chunk_cases()), name_of);
 INSTANTIATE_TEST_SUITE_P(Sums, BadManifest, testing::ValuesIn(sum_cases()), name_of);

@@ -36,6 +36,10 @@ void expect_same(const GraphChunk& a, const GraphChunk& b) {
   EXPECT_TRUE(same(a.graph.indptr, b.graph.indptr));
   EXPECT_TRUE(same(a.graph.src, b.graph.src));
   EXPECT_TRUE(same(a.graph.edge_id, b.graph.edge_id));
+  EXPECT_EQ(a.edge_width, b.edge_width);
+  EXPECT_TRUE(same(a.edge_x, b.edge_x));
+  EXPECT_EQ(a.typed_edges, b.typed_edges);
+  EXPECT_TRUE(same(a.edge_type, b.edge_type));
   EXPECT_TRUE(same(a.global_id, b.global_id));
   EXPECT_TRUE(same(a.ring_ptr, b.ring_ptr));
   EXPECT_TRUE(same(a.owner_chunk, b.owner_chunk));
@@ -70,6 +74,8 @@ SampleSpec any_spec() {
   spec.classes = *rc::gen::inRange(0, 4).as("classes");
   spec.splittings = *rc::gen::inRange(1, 4).as("splittings");
   spec.ids = *rc::gen::element<std::string>("none", "integer", "text").as("ids");
+  spec.edge_width = *rc::gen::inRange(0, 4).as("edge width");
+  spec.edge_types = *rc::gen::inRange(0, 4).as("edge types");
   spec.seed = *rc::gen::arbitrary<std::uint32_t>().as("seed");
   return spec;
 }

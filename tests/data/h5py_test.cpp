@@ -105,10 +105,28 @@ TEST(H5py, ReadsSparseFeaturesAndTextIds) {
                chunk.original.text_offset);
 }
 
-TEST(H5py, ReadsEmptyArrays) {
+TEST(H5py, ReadsEdgeAttributes) {
   const ScratchFolder folder;
   const auto sample =
-      test::write_sample_dataset(folder.path(), {.nodes = 1, .chunks = 2, .mean_degree = 0});
+      test::write_sample_dataset(folder.path(), {.nodes = 70, .edge_width = 3, .edge_types = 4});
+  const GraphChunk& chunk = sample.chunks[1];
+  const json found = read_with_h5py(folder / "chunk-000001.h5");
+  EXPECT_EQ(found.at("attributes").at("version"), json({1, 1}));
+  const json& arrays = found.at("arrays");
+  EXPECT_EQ(arrays.size(), 12U);
+  const auto edges = static_cast<std::int64_t>(chunk.graph.src.size());
+  ASSERT_GT(edges, 0);
+  expect_topology_and_nodes(arrays, chunk);
+  expect_array(arrays.at("/topology/edge_type"), "<u2", {edges}, chunk.edge_type);
+  expect_array(arrays.at("/edges/x"), "<f4", {edges, 3}, chunk.edge_x);
+}
+
+TEST(H5py, ReadsEmptyArrays) {
+  const ScratchFolder folder;
+  const auto sample = test::write_sample_dataset(
+      folder.path(), {.nodes = 1, .chunks = 2, .mean_degree = 0, .edge_width = 2, .edge_types = 2});
+  EXPECT_EQ(Dataset(folder.path()).read_chunk(0)->edge_width, 2);
+  EXPECT_TRUE(Dataset(folder.path()).read_chunk(0)->typed_edges);
   for (const char* file : {"chunk-000000.h5", "chunk-000001.h5"})
     for (const auto& [name, array] : read_with_h5py(folder / file).at("arrays").items())
       EXPECT_TRUE(array.at("crc_good")) << file << name;

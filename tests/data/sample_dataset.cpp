@@ -16,7 +16,18 @@ struct WholeGraph {
   std::vector<std::int32_t> owner;
   std::vector<std::int64_t> owner_row;
   std::vector<std::int64_t> label;
+  std::vector<float> edge_x;             ///< by edge id
+  std::vector<std::uint16_t> edge_type;  ///< by edge id
 };
+
+void add_edge_attributes(const SampleSpec& spec, RandomStream& random, WholeGraph& whole) {
+  const std::size_t edges = whole.graph.src.size();
+  whole.edge_x.resize(edges * static_cast<std::size_t>(spec.edge_width));
+  for (float& value : whole.edge_x) value = static_cast<float>(random.next_normal());
+  for (std::size_t e = 0; spec.edge_types > 0 && e < edges; ++e)
+    whole.edge_type.push_back(
+        static_cast<std::uint16_t>(random.next_below(static_cast<std::uint64_t>(spec.edge_types))));
+}
 
 WholeGraph make_graph(const SampleSpec& spec, RandomStream& random) {
   WholeGraph whole;
@@ -47,7 +58,23 @@ WholeGraph make_graph(const SampleSpec& spec, RandomStream& random) {
                                          static_cast<std::uint64_t>(spec.classes)))
                                    : -1);
   }
+  add_edge_attributes(spec, random, whole);
   return whole;
+}
+
+void select_edges(const SampleSpec& spec, const WholeGraph& whole, GraphChunk& chunk) {
+  std::vector<float> x;
+  std::vector<std::uint16_t> type;
+  for (const std::int64_t id : chunk.graph.edge_id) {
+    const auto row = whole.edge_x.begin() + id * spec.edge_width;
+    x.insert(x.end(), row, row + spec.edge_width);
+    if (spec.edge_types > 0)
+      type.push_back(whole.edge_type[static_cast<std::size_t>(id)]);
+  }
+  chunk.edge_width = spec.edge_width;
+  chunk.edge_x = std::move(x);
+  chunk.typed_edges = spec.edge_types > 0;
+  chunk.edge_type = std::move(type);
 }
 
 NodeFeatures make_features(const SampleSpec& spec, std::size_t nodes, RandomStream& random) {
@@ -133,6 +160,7 @@ GraphChunk make_chunk(const SampleSpec& spec,
   const std::int64_t rows =
       spec.halo == "exact" ? rings.ring_ptr[static_cast<std::size_t>(chunk.hops)] : nodes;
   chunk.graph = induce_rows(whole.graph.view(), rings.nodes, rows);
+  select_edges(spec, whole, chunk);
   chunk.global_id = std::vector<std::int64_t>(rings.nodes.begin(), rings.nodes.end());
   chunk.ring_ptr = rings.ring_ptr;
   std::vector<std::int32_t> owner_chunk;
@@ -157,6 +185,13 @@ void describe(const SampleSpec& spec, const WholeGraph& whole, Manifest& manifes
   manifest.self_loops = "keep";
   manifest.feature_kind = spec.sparse ? "sparse" : "dense";
   manifest.feature_width = spec.width;
+  manifest.edge_features.width = spec.edge_width;
+  for (std::int64_t t = 0; t < spec.edge_types; ++t) {
+    manifest.edge_types.names.push_back("type " + std::to_string(t));
+    manifest.edge_types.counts.push_back(
+        std::count(whole.edge_type.begin(), whole.edge_type.end(), t));
+  }
+  manifest.version_minor = manifest.has_edge_attributes() ? 1 : 0;
   manifest.halo_mode = spec.halo;
   manifest.halo_hops = spec.halo == "none" ? 0 : spec.halo == "one_hop" ? 1 : spec.hops;
   manifest.partition_method = "random";

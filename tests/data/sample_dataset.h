@@ -21,6 +21,8 @@ struct SampleSpec {
   std::int64_t classes = 3;  ///< 0: no target
   std::int64_t splittings = 1;
   std::string ids = "none";  ///< none | integer | text
+  std::int64_t edge_width = 0;
+  std::int64_t edge_types = 0;
   std::uint64_t seed = 1;
 };
 

@@ -48,7 +48,9 @@ enum class Damage {
 class Digest {
  public:
   explicit Digest(const GraphChunk& chunk) {
-    const std::array<std::int64_t, 7> counts = {chunk.chunk,
+    const std::array<std::int64_t, 9> counts = {chunk.chunk,
+                                                chunk.edge_width,
+                                                chunk.typed_edges ? 1 : 0,
                                                 chunk.num_owned,
                                                 chunk.hops,
                                                 chunk.num_rows(),
@@ -59,6 +61,8 @@ class Digest {
     add(chunk.graph.indptr);
     add(chunk.graph.src);
     add(chunk.graph.edge_id);
+    add(chunk.edge_x);
+    add(chunk.edge_type);
     add(chunk.global_id);
     add(chunk.ring_ptr);
     add(chunk.owner_chunk);
@@ -188,9 +192,10 @@ std::uint64_t number_from_environment(const char* name, std::uint64_t fallback) 
 }
 
 TEST(ChunkFuzz, MutationsAreRefusedOrHarmless) {
-  const std::array<Base, 3> bases = {
+  const std::array<Base, 4> bases = {
       make_base({.nodes = 50, .splittings = 2, .ids = "integer"}),
       make_base({.nodes = 50, .sparse = true, .ids = "text"}),
+      make_base({.nodes = 50, .width = 1, .edge_width = 3, .edge_types = 4}),
       make_base({.nodes = 30, .halo = "one_hop", .width = 0, .classes = 0})};
   const std::uint64_t first = number_from_environment("REGATTA_FIRST_MUTATION", 0);
   const std::uint64_t count = number_from_environment("REGATTA_MUTATIONS", 300);
