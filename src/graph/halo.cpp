@@ -39,6 +39,7 @@ void sort_ring(std::vector<std::int32_t>& nodes,
 struct LocalEdge {
   std::int32_t src;
   std::int64_t edge_id;
+  std::int64_t position;
   bool operator<(const LocalEdge& other) const {
     return src != other.src ? src < other.src : edge_id < other.edge_id;
   }
@@ -82,7 +83,8 @@ Rings collect_rings(const CsrView& parent,
 
 CsrGraph induce_rows(const CsrView& parent,
                      std::span<const std::int32_t> nodes,
-                     std::int64_t rows) {
+                     std::int64_t rows,
+                     std::vector<std::int64_t>* parent_edge) {
   std::vector<std::int32_t> local(static_cast<std::size_t>(parent.nodes), -1);
   for (std::size_t i = 0; i < nodes.size(); ++i) local[nodes[i]] = static_cast<std::int32_t>(i);
   std::vector<std::int64_t> indptr{0};
@@ -97,13 +99,15 @@ CsrGraph induce_rows(const CsrView& parent,
       for (std::int64_t e = parent.indptr[node]; e < parent.indptr[node + 1]; ++e) {
         const std::int32_t source = local[parent.src[e]];
         if (source >= 0)
-          row_edges.push_back({source, parent.edge_id[e]});
+          row_edges.push_back({source, parent.edge_id[e], e});
       }
     }
     std::sort(row_edges.begin(), row_edges.end());
     for (const LocalEdge& edge : row_edges) {
       src.push_back(edge.src);
       edge_id.push_back(edge.edge_id);
+      if (parent_edge != nullptr)
+        parent_edge->push_back(edge.position);
     }
     indptr.push_back(static_cast<std::int64_t>(src.size()));
   }

@@ -24,7 +24,11 @@ Rings collect_rings(const CsrView& parent,
                     int hops);
 
 /// In-edges of the first `rows` entries of `nodes` whose source is in `nodes` too, renumbered to
-/// positions in `nodes`; each row ascending by (src, edge_id). Deterministic.
-CsrGraph induce_rows(const CsrView& parent, std::span<const std::int32_t> nodes, std::int64_t rows);
+/// positions in `nodes`; each row ascending by (src, edge_id). `parent_edge`, when given, gets each
+/// edge's position in the parent's list. Deterministic.
+CsrGraph induce_rows(const CsrView& parent,
+                     std::span<const std::int32_t> nodes,
+                     std::int64_t rows,
+                     std::vector<std::int64_t>* parent_edge = nullptr);
 
 }  // namespace regatta

@@ -13,7 +13,7 @@ Subgraph extract_subgraph(const CsrView& parent,
   // only.
   const std::int64_t rows = hops == 0 ? rings.ring_ptr[1] : rings.ring_ptr[hops];
   Subgraph subgraph;
-  subgraph.graph = induce_rows(parent, rings.nodes, rows);
+  subgraph.graph = induce_rows(parent, rings.nodes, rows, &subgraph.parent_edge);
   subgraph.parent_node = std::move(rings.nodes);
   subgraph.ring_ptr = std::move(rings.ring_ptr);
   return subgraph;

@@ -93,6 +93,12 @@ RC_GTEST_PROP(Subgraph, EqualsBreadthFirstSearch, ()) {
   }
   RC_ASSERT(subgraph.graph.rows == (hops == 0 ? subgraph.ring_ptr[1] : subgraph.ring_ptr[hops]));
   RC_ASSERT(parent_edges(subgraph) == expected_edges(graph, distance, hops));
+  RC_ASSERT(subgraph.parent_edge.size() == subgraph.graph.src.size());
+  for (std::size_t e = 0; e < subgraph.parent_edge.size(); ++e) {
+    const auto parent = static_cast<std::size_t>(subgraph.parent_edge[e]);
+    RC_ASSERT(csr.edge_id[parent] == subgraph.graph.edge_id[e]);
+    RC_ASSERT(csr.src[parent] == subgraph.parent_node[subgraph.graph.src[e]]);
+  }
   validate_csr(subgraph.graph.view(), "subgraph");
 }
 
