@@ -1,11 +1,11 @@
 #include "nn/batch.h"
 
+#include "core/error.h"
+#include "graph/subgraph.h"
+
 #include <torch/torch.h>
 
 #include <algorithm>
-
-#include "core/error.h"
-#include "graph/subgraph.h"
 
 namespace regatta {
 namespace {
@@ -102,13 +102,40 @@ void set_features(Batch& batch,
   }
 }
 
+/// Features and types of the chunk's in-edges at `edges`, in that order; nullopt = all of them.
+void set_edge_attributes(Batch& batch,
+                         const GraphChunk& chunk,
+                         std::optional<std::span<const std::int64_t>> edges) {
+  const auto count = static_cast<std::int64_t>(edges ? edges->size() : chunk.graph.src.size());
+  const auto source = [&](std::int64_t e) {
+    return edges ? (*edges)[static_cast<std::size_t>(e)] : e;
+  };
+  const at::Device device = batch.placement.device;
+  if (const std::int64_t width = chunk.edge_width; width > 0) {
+    at::Tensor x = torch::empty({count, width}, torch::kFloat);
+    auto* out = x.mutable_data_ptr<float>();
+    for (std::int64_t e = 0; e < count; ++e)
+      std::copy_n(chunk.edge_x.data() + source(e) * width, width, out + e * width);
+    const bool wide = batch.placement.dtype == torch::kDouble;
+    batch.edge_x = x.to(device, wide ? torch::kDouble : torch::kFloat);
+  }
+  if (chunk.typed_edges) {
+    at::Tensor type = torch::empty({count}, torch::kInt64);
+    auto* out = type.mutable_data_ptr<std::int64_t>();
+    for (std::int64_t e = 0; e < count; ++e)
+      out[e] = chunk.edge_type[static_cast<std::size_t>(source(e))];
+    batch.edge_type = type.to(device);
+  }
+}
+
 std::int64_t memory_of(const Batch& batch) {
   const PreparedGraph& graph = batch.graph;
   std::size_t bytes =
       (graph.in.indptr.size() + graph.out_ptr.size() + 2 * graph.global_id.size()) * 8;
   bytes += graph.in.src.size() * (4 + 8 + 4 + 8);
-  if (batch.features.dense.defined()) {
-    bytes += static_cast<std::size_t>(batch.features.dense.nbytes());
+  for (const at::Tensor& tensor : {batch.features.dense, batch.edge_x, batch.edge_type}) {
+    if (tensor.defined())
+      bytes += static_cast<std::size_t>(tensor.nbytes());
   }
   if (batch.features.sparse)
     bytes += batch.features.sparse->value.size() * 16;
@@ -169,6 +196,7 @@ Batch make_batch(const GraphChunk& chunk,
   batch.placement = placement;
   set_graph(batch, chunk.graph, chunk.global_id);
   set_features(batch, chunk.features, chunk.num_nodes(), chunk.global_id);
+  set_edge_attributes(batch, chunk, std::nullopt);
   set_layer_extents(batch, chunk.ring_ptr.span(), chunk.hops, layers, halo_exact && chunk.hops > 0);
   batch.bytes = memory_of(batch);
   return batch;
@@ -204,6 +232,7 @@ Batch make_range_batch(const GraphChunk& chunk,
   set_graph(batch, part.graph, global_id);
   set_features(
       batch, gather_features(chunk.features, part.parent_node), part.graph.nodes, global_id);
+  set_edge_attributes(batch, chunk, part.parent_edge);
   set_layer_extents(batch, part.ring_ptr, layers, layers, true);
   batch.bytes = memory_of(batch);
   return batch;
