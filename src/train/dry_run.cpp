@@ -1,14 +1,15 @@
 #include "train/dry_run.h"
 
-#include <fmt/format.h>
-#include <torch/torch.h>
-
-#include <algorithm>
-
 #include "nn/model.h"
 #include "tasks/task.h"
 #include "train/assignment.h"
 #include "train/trainer.h"
+
+#include <torch/torch.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace regatta {
 namespace {
@@ -26,6 +27,7 @@ struct MemoryModel {
   double bytes_a_value = 4;
   double values_a_node = 0;   ///< kept for backward over all layers
   double feature_values = 0;  ///< a node's input
+  double edge_bytes = 24;     ///< an edge's place in both lists, its features and type
   double parameters = 0;
 };
 
@@ -44,6 +46,8 @@ MemoryModel memory_model(const TrainJob& job,
   if (manifest.feature_kind == "dense") {
     memory.feature_values = static_cast<double>(manifest.feature_width);
   }
+  memory.edge_bytes += memory.bytes_a_value * static_cast<double>(manifest.edge_features.width) +
+                       (manifest.edge_types.names.empty() ? 0 : 8);
   for (const at::Tensor& parameter : model.tensors()) {
     memory.parameters += static_cast<double>(parameter.numel());
   }
@@ -51,7 +55,7 @@ MemoryModel memory_model(const TrainJob& job,
 }
 
 double graph_bytes(const ManifestChunk& chunk, const MemoryModel& memory) {
-  return 24.0 * static_cast<double>(chunk.edges) + static_cast<double>(chunk.bytes) +
+  return memory.edge_bytes * static_cast<double>(chunk.edges) + static_cast<double>(chunk.bytes) +
          memory.feature_values * memory.bytes_a_value * static_cast<double>(chunk.nodes);
 }
 
@@ -118,7 +122,9 @@ std::string describe_dry_run(const TrainJob& job, const Manifest& manifest, int 
                     ModelShape{manifest.feature_width,
                                task->output_width(),
                                static_cast<std::uint64_t>(job.train.seed),
-                               at::kFloat});
+                               at::kFloat,
+                               manifest.edge_features.width,
+                               edge_type_count(manifest)});
   const MemoryModel memory = memory_model(job, manifest, model, task->output_width());
   const auto steps = make_plan(chunk_loads(manifest, *task, job.task.target),
                                job.train.step,

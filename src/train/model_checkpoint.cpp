@@ -1,14 +1,14 @@
 #include "train/model_checkpoint.h"
 
+#include "core/error.h"
+#include "train/training_state.h"
+
 #include <torch/torch.h>
 
 #include <fmt/ranges.h>
 
 #include <filesystem>
 #include <map>
-
-#include "core/error.h"
-#include "train/training_state.h"
 
 namespace regatta {
 
@@ -98,7 +98,9 @@ LoadedModel load_model(const std::string& where,
                               ModelShape{manifest.feature_width,
                                          static_cast<std::int64_t>(loaded.classes.size()),
                                          0,
-                                         placement.dtype});
+                                         placement.dtype,
+                                         manifest.edge_features.width,
+                                         edge_type_count(manifest)});
   load_model_tensors(*loaded.model, checkpoint.model, where);
   loaded.model->to(placement.device);
   loaded.model->eval();

@@ -1,9 +1,5 @@
 #include "train/trainer.h"
 
-#include <torch/torch.h>
-
-#include <cmath>
-
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -11,6 +7,10 @@
 #include "core/timer.h"
 #include "train/assignment.h"
 #include "train/model_checkpoint.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
 
 namespace regatta {
 namespace {
@@ -72,9 +72,13 @@ Trainer::Trainer(const TrainJob& job,
   const Manifest& manifest = dataset_->manifest();
   task_ = make_task(job_.task, manifest);
   const auto seed = static_cast<std::uint64_t>(job_.train.seed);
-  model_ = std::make_shared<Model>(
-      job_.model,
-      ModelShape{manifest.feature_width, task_->output_width(), seed, runtime_.placement.dtype});
+  model_ = std::make_shared<Model>(job_.model,
+                                   ModelShape{manifest.feature_width,
+                                              task_->output_width(),
+                                              seed,
+                                              runtime_.placement.dtype,
+                                              manifest.edge_features.width,
+                                              edge_type_count(manifest)});
   model_->to(runtime_.placement.device);
   optimiser_ = make_optimiser(job_.train.optimiser, model_->named());
   reducer_ = std::make_unique<GradientReducer>(

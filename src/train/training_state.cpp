@@ -1,9 +1,11 @@
 #include "train/training_state.h"
 
+#include "core/error.h"
+
+#include <fmt/ranges.h>
+
 #include <cmath>
 #include <limits>
-
-#include "core/error.h"
 
 namespace regatta {
 namespace {
@@ -105,6 +107,9 @@ Json describe_training(const TrainJob& job,
            {{"digest", dataset_digest(manifest)},
             {"feature_kind", manifest.feature_kind},
             {"feature_width", manifest.feature_width},
+            {"edge_feature_width", manifest.edge_features.width},
+            {"edge_feature_names", manifest.edge_features.names},
+            {"edge_types", manifest.edge_types.names},
             {"classes", classes}}}};
 }
 
@@ -148,6 +153,47 @@ void check_resumable(const Json& stored, const Json& now, const std::string& whe
   }
 }
 
+namespace {
+
+void check_edge_attributes_agree(const Json& dataset,
+                                 const Manifest& manifest,
+                                 const std::string& where) {
+  constexpr const char* kRemedy =
+      "preprocess it with the same edges.features and edges.type, and features.fit_from: the "
+      "training's dataset";
+  const ManifestEdgeFeatures& features = manifest.edge_features;
+  // Checkpoints of before edges had features say nothing of them.
+  if (const auto width = dataset.value("edge_feature_width", std::int64_t{0});
+      width != features.width) {
+    fail(ExitCode::kData,
+         "{}: the model was trained on {} features an edge, the dataset has {}; {}",
+         where,
+         width,
+         features.width,
+         kRemedy);
+  }
+  const auto names = dataset.value("edge_feature_names", std::vector<std::string>{});
+  if (!names.empty() && !features.names.empty() && names != features.names) {
+    fail(ExitCode::kData,
+         "{}: the model was trained on the edge features {}, the dataset has {}; {}",
+         where,
+         fmt::join(names, ", "),
+         fmt::join(features.names, ", "),
+         kRemedy);
+  }
+  if (const auto types = dataset.value("edge_types", std::vector<std::string>{});
+      types != manifest.edge_types.names) {
+    fail(ExitCode::kData,
+         "{}: the dataset's edge types ({}) are not those the model was trained on ({}); {}",
+         where,
+         manifest.edge_types.names.size(),
+         types.size(),
+         kRemedy);
+  }
+}
+
+}  // namespace
+
 void check_dataset_agrees(const Json& stored, const Manifest& manifest, const std::string& where) {
   if (!stored.contains("dataset"))
     fail(ExitCode::kData, "{}/state.json: no dataset description", where);
@@ -161,6 +207,7 @@ void check_dataset_agrees(const Json& stored, const Manifest& manifest, const st
          width,
          manifest.feature_width);
   }
+  check_edge_attributes_agree(dataset, manifest, where);
   const auto classes = dataset.value("classes", std::vector<std::string>{});
   for (const auto& [name, target] : manifest.targets) {
     if (target.kind == "class" && target.classes != classes) {

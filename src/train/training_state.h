@@ -1,16 +1,17 @@
 // What a training must remember to go on as if it had never stopped; to and from a checkpoint.
 #pragma once
 
-#include <cstdint>
-#include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
-
 #include "checkpoint/checkpoint.h"
 #include "data/manifest.h"
 #include "train/early_stopping.h"
 #include "train/schedule.h"
 #include "train/train_options.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace regatta {
 
@@ -43,8 +44,8 @@ void check_resumable(const nlohmann::ordered_json& stored,
                      const nlohmann::ordered_json& now,
                      const std::string& where);
 
-/// Refuses a dataset whose features or classes are not those the checkpoint was trained on
-/// (Error(kData)).
+/// Refuses a dataset whose features, edge attributes or classes are not those the checkpoint was
+/// trained on (Error(kData)).
 void check_dataset_agrees(const nlohmann::ordered_json& stored,
                           const Manifest& manifest,
                           const std::string& where);
