@@ -21,6 +21,9 @@ void EdgeTableOptions::declare(OptionGroup& group) {
   group.text("destination",
              destination,
              "column of the destination: name, or number from 1; empty: the second");
+  group.texts(
+      "features", features, "columns of numbers that are features of the edge; empty: none");
+  group.text("type", type, "column of the edge's type (relation), text or integer; empty: none");
   group.text("comment", comment, kCommentHelp);
 }
 
@@ -80,7 +83,8 @@ void CleanOptions::declare(OptionGroup& group) {
   group.choice("duplicates",
                duplicates,
                {"drop", "keep", "error"},
-               "edges listed more than once (undirected: in either direction)");
+               "edges listed more than once (undirected: in either direction), with the same type; "
+               "drop keeps the first row and its features");
   group.choice("self_loops",
                self_loops,
                {"add", "drop", "keep"},
@@ -91,6 +95,14 @@ void CleanOptions::declare(OptionGroup& group) {
                "undirected: a row gives both directions; directed: the destination attends to the "
                "source; reversed: the source attends to the destination");
   group.choice("isolated", isolated, {"keep", "drop"}, "nodes without an edge to another node");
+  group.choice("reverse_types",
+               reverse_types,
+               {"same", "own"},
+               "undirected: the types of reversed edges; own: a type `rev_NAME` for each");
+  group.choice("self_loop_fill",
+               self_loop_fill,
+               {"zero", "mean"},
+               "stored features of added self loops; mean: of the node's other in-edges");
   group.choice("bad_rows",
                bad_rows,
                {"error", "skip", "report"},
@@ -120,7 +132,20 @@ void FeatureOptions::declare(OptionGroup& group) {
   group.text(
       "fit_from",
       fit_from,
-      "dataset folder whose normalisation, filling, feature width and classes are taken over");
+      "dataset folder whose normalisation, filling, feature width, classes and edge types are "
+      "taken over");
+}
+
+void EdgeFeatureOptions::declare(OptionGroup& group) {
+  group.choice("normalise",
+               normalise,
+               {"none", "standardise", "min_max"},
+               "standardise, min_max: each feature, with constants fitted on the listed edges");
+  group.choice("fill",
+               fill,
+               {"error", "zero", "mean", "median", "constant"},
+               "what a missing value (empty, nan, na) becomes; mean and median of listed edges");
+  group.number("fill_value", fill_value, {}, "the constant of fill: constant");
 }
 
 void PartitionOptions::declare(OptionGroup& group) {
@@ -157,6 +182,7 @@ void PreprocessOptions::declare(OptionGroup& group) {
                 "without a node table: nodes are 0 to num_nodes - 1; 0: those that occur");
   group.section("clean", clean, "which rows and edges stay");
   group.section("features", features, "node features");
+  group.section("edge_features", edge_features, "edge features (columns: edges.features)");
   group.section("partition", partition, "how nodes are shared out to chunks");
   group.section("halo", halo, "what a chunk holds beyond its own nodes");
 }

@@ -16,6 +16,8 @@ struct EdgeTableOptions {
   std::string format = "auto";
   std::string header = "auto";
   std::string source, destination;
+  std::vector<std::string> features;
+  std::string type;
   std::string comment = "#";
   void declare(OptionGroup& group);
 };
@@ -58,6 +60,8 @@ struct CleanOptions {
   std::string self_loops = "add";
   std::string direction = "undirected";
   std::string isolated = "keep";
+  std::string reverse_types = "same";
+  std::string self_loop_fill = "zero";
   std::string bad_rows = "error";
   std::string unknown_nodes = "error";
   void declare(OptionGroup& group);
@@ -69,6 +73,13 @@ struct FeatureOptions {
   std::string fill = "error";
   double fill_value = 0;
   std::string fit_from;
+  void declare(OptionGroup& group);
+};
+
+struct EdgeFeatureOptions {
+  std::string normalise = "none";
+  std::string fill = "error";
+  double fill_value = 0;
   void declare(OptionGroup& group);
 };
 
@@ -94,6 +105,7 @@ struct PreprocessOptions {
   std::int64_t num_nodes = 0;
   CleanOptions clean;
   FeatureOptions features;
+  EdgeFeatureOptions edge_features;
   PartitionOptions partition;
   HaloOptions halo;
   void declare(OptionGroup& group);

@@ -41,7 +41,112 @@ void as_svmlight(PreprocessOptions& options) {
   options.nodes.label = "";
 }
 
+const char* const kEdgesWithAttributes = "src,dst,w,kind\n0,1,0.5,a\n1,2,2,b\n";
+
+void with_attributes(PreprocessOptions& options) {
+  options.edges.features = {"w"};
+  options.edges.type = "kind";
+}
+
 const BadInput kBadInputs[] = {
+    {.name = "edge feature is a word",
+     .edges = "src,dst,w,kind\n0,1,0.5,a\n1,2,heavy,b\n",
+     .change = with_attributes,
+     .expected = "edges.csv:3: column 'w' holds 'heavy', expected a number (edges.features"},
+    {.name = "edge feature is infinite",
+     .edges = "src,dst,w,kind\n0,1,-inf,a\n",
+     .change = with_attributes,
+     .expected = "edges.csv:2: column 'w' holds '-inf', expected a finite"},
+    {.name = "edge feature is nan",
+     .edges = "src,dst,w,kind\n0,1,1,a\n1,2,nan,b\n",
+     .change = with_attributes,
+     .expected = "edges.csv:3: edge feature 'w' has no value"},
+    {.name = "edge feature is missing",
+     .edges = "0,1,1,a\n1,2,,b\n",
+     .change =
+         [](auto& o) {
+           o.edges.features = {"3"};
+           o.edges.type = "4";
+         },
+     .expected = "edges.csv:2: edge feature 1 has no value"},
+    {.name = "edge feature is too large once filled",
+     .edges = "src,dst,w,kind\n0,1,1,a\n1,2,,a\n",
+     .change =
+         [](auto& o) {
+           with_attributes(o);
+           o.edge_features.fill = "constant";
+           o.edge_features.fill_value = 1e300;
+         },
+     .expected = "edges.csv:3: edge feature 'w' is beyond 32-bit numbers"},
+    {.name = "edge type is missing",
+     .edges = "src,dst,w,kind\n0,1,1,\n",
+     .change = with_attributes,
+     .expected = "edges.csv:2: the edge has no type"},
+    {.name = "edge type column is unknown",
+     .edges = kEdgesWithAttributes,
+     .change = [](auto& o) { o.edges.type = "kinds"; },
+     .expected = "did you mean 'kind'?"},
+    {.name = "edge feature column is unknown",
+     .edges = kEdgesWithAttributes,
+     .change = [](auto& o) { o.edges.features = {"weight"}; },
+     .expected = "edges.features is 'weight', but the columns are src, dst, w, kind"},
+    {.name = "edge type is called as self loops are",
+     .edges = "src,dst,w,kind\n0,1,1,a\n1,2,1,self_loop\n",
+     .change = with_attributes,
+     .expected = "edges.csv:3: edge type 'self_loop' has the name that added self loops get"},
+    {.name = "edge type is called as reversed edges are",
+     .edges = "src,dst,w,kind\n0,1,1,a\n1,2,1,rev_a\n",
+     .change =
+         [](auto& o) {
+           with_attributes(o);
+           o.clean.reverse_types = "own";
+         },
+     .expected = "edges.csv:3: edge type 'rev_a' has the name that reversed edges get"},
+    {.name = "duplicate of the same type under error",
+     .edges = "src,dst,w,kind\n0,1,1,a\n0,1,1,b\n1,0,2,a\n",
+     .change =
+         [](auto& o) {
+           with_attributes(o);
+           o.clean.duplicates = "error";
+         },
+     .expected = "edges.csv:4: the edge was already given in line 2"},
+    {.name = "types of reversed edges without types",
+     .edges = kEdgesWithAttributes,
+     .change = [](auto& o) { o.clean.reverse_types = "own"; },
+     .code = ExitCode::kUsage,
+     .expected = "clean.reverse_types: own needs edges.type"},
+    {.name = "types of reversed edges of a directed graph",
+     .edges = kEdgesWithAttributes,
+     .change =
+         [](auto& o) {
+           with_attributes(o);
+           o.clean.reverse_types = "own";
+           o.clean.direction = "directed";
+         },
+     .code = ExitCode::kUsage,
+     .expected = "clean.direction: undirected"},
+    {.name = "edge features are normalised but not named",
+     .edges = kEdgesWithAttributes,
+     .change = [](auto& o) { o.edge_features.normalise = "min_max"; },
+     .code = ExitCode::kUsage,
+     .expected = "edges.features names no column"},
+    {.name = "edge feature has no value at all",
+     .edges = "src,dst,w,kind\n0,1,,a\n1,2,na,a\n",
+     .change =
+         [](auto& o) {
+           with_attributes(o);
+           o.edge_features.fill = "mean";
+         },
+     .expected = "edge_features: column 'w' has no value in any listed edge"},
+    {.name = "edge features of no edge",
+     .edges = "src,dst,w,kind\n",
+     .change =
+         [](auto& o) {
+           with_attributes(o);
+           o.edge_features.normalise = "standardise";
+         },
+     .expected =
+         "edge_features: normalise: standardise is fitted on listed edges, but there are none"},
     {.name = "edge with one column",
      .edges = "src,dst\n0,1\n1\n",
      .expected = "edges.csv:3: the row has 1 column(s), expected 2"},
@@ -239,6 +344,9 @@ TEST(BadInput, MutationsNeverCrash) {
   for (int round = 0; round < 1000; ++round) {
     const TestFolder folder;
     BadInput input{.name = ""};
+    const bool attributes = round % 4 == 1;
+    if (attributes)
+      input.edges = kEdgesWithAttributes;
     input.edges = mutate(input.edges);
     if (round % 2 == 0)
       input.nodes = "1 1:2 3:0.5\n0 2:1\n-1\n1 1:3 # node 3\n";
@@ -247,6 +355,8 @@ TEST(BadInput, MutationsNeverCrash) {
     PreprocessOptions options = options_of(folder, input);
     if (round % 2 == 0)
       as_svmlight(options);
+    if (attributes)
+      with_attributes(options);
     if (round % 3 == 0)
       options.ids = "auto";
     if (round % 5 == 0)

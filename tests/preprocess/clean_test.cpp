@@ -29,9 +29,9 @@ struct Cleaned {
   CleanCounts counts;
 };
 
-Cleaned clean(ListedEdges listed, std::int64_t nodes, const CleanOptions& options) {
+Cleaned clean(const ListedEdges& listed, std::int64_t nodes, const CleanOptions& options) {
   Cleaned result;
-  const CsrGraph graph = clean_edges(std::move(listed), nodes, options, result.counts);
+  const CsrGraph graph = clean_edges(listed, nodes, options, result.counts).graph;
   validate_csr(graph.view(), "cleaned");
   for (std::int64_t row = 0; row < graph.rows; ++row) {
     for (std::int64_t e = graph.indptr[row]; e < graph.indptr[row + 1]; ++e) {

@@ -69,6 +69,46 @@ TEST(Ranks, WriteTheSameBytesAsOne) {
   }
 }
 
+/// Cora with a weight and a type of each edge.
+PreprocessOptions cora_with_edge_attributes(const std::string& path, std::int64_t chunks) {
+  PreprocessOptions options = cora(chunks);
+  options.edges.path = path;
+  options.edges.features = {"weight"};
+  options.edges.type = "kind";
+  options.edge_features.normalise = "standardise";
+  options.clean.reverse_types = "own";
+  options.clean.self_loop_fill = "mean";
+  return options;
+}
+
+void write_edge_attributes(const std::string& path) {
+  const std::string command = "gzip -dc '" + cora(1).edges.path +
+                              "' | awk -F, 'NR == 1 {print $0 \",weight,kind\"} "
+                              "NR > 1 {print $0 \",\" NR / 7 \",kind\" NR % 3}' > '" +
+                              path + "'";
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+}
+
+TEST(Ranks, WriteTheSameEdgeAttributes) {
+  const SharedFolder folder;
+  const std::string table = folder.at("edges.csv");
+  if (mpi_world().rank() == 0)
+    write_edge_attributes(table);
+  mpi_world().barrier();
+  const PreprocessOptions options = cora_with_edge_attributes(table, 5);
+  const Manifest manifest = preprocess_dataset(options, folder.at("many"), mpi_world());
+  EXPECT_EQ(edge_type_count(manifest), 7);
+  if (mpi_world().rank() != 0)
+    return;
+  preprocess_dataset(options, folder.at("one"), *make_self_communicator());
+  for (const auto& entry : fs::directory_iterator(folder.at("one"))) {
+    const std::string name = entry.path().filename();
+    EXPECT_TRUE(testing::bytes_of(folder.at("many/" + name)) ==
+                testing::bytes_of(folder.at("one/" + name)))
+        << name;
+  }
+}
+
 TEST(Ranks, AllLearnOfAnError) {
   const int last = mpi_world().size() - 1;
   testing::expect_error(ExitCode::kStorage, "only the last", [&] {

@@ -41,6 +41,25 @@ NodeFeatures select_features(const NodeFeatures& all, Nodes nodes) {
   return features;
 }
 
+void select_edge_attributes(const EdgeAttributes& all, GraphChunk& chunk) {
+  const auto& edge_id = chunk.graph.edge_id;
+  chunk.edge_width = all.features.width;
+  std::vector<float> x;
+  x.reserve(edge_id.size() * static_cast<std::size_t>(chunk.edge_width));
+  for (std::size_t e = 0; chunk.edge_width > 0 && e < edge_id.size(); ++e) {
+    const auto row = all.x.begin() + edge_id[e] * chunk.edge_width;
+    x.insert(x.end(), row, row + chunk.edge_width);
+  }
+  chunk.edge_x = std::move(x);
+  chunk.typed_edges = !all.types.names.empty();
+  if (!chunk.typed_edges)
+    return;
+  std::vector<std::uint16_t> type;
+  type.reserve(edge_id.size());
+  for (const std::int64_t edge : edge_id) type.push_back(all.type[edge]);
+  chunk.edge_type = std::move(type);
+}
+
 NodeTarget select_target(const GraphData& data, Nodes owned) {
   std::vector<std::int64_t> value;
   std::vector<std::uint8_t> split;
@@ -106,6 +125,7 @@ GraphChunk build_chunk(const GraphData& data,
   chunk.num_owned = rings.ring_ptr[1];
   chunk.hops = hops;
   chunk.graph = induce_rows(graph, nodes, stored_rows(halo, rings));
+  select_edge_attributes(data.edges, chunk);
   chunk.global_id = std::vector<std::int64_t>(nodes.begin(), nodes.end());
   chunk.ring_ptr = rings.ring_ptr;
   if (hops > 0)

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "preprocess/clean/node_set.h"
 #include "preprocess/construct/chunk_builder.h"
+#include "preprocess/featurise/edge_attributes.h"
 #include "preprocess/featurise/features.h"
 #include "preprocess/featurise/targets.h"
 #include "preprocess/sources/raw_tables.h"
@@ -72,7 +73,7 @@ void set_labels(const RawTables& tables,
 
 void fill_data(const PreprocessOptions& options, DatasetPlan& plan) {
   const auto fitted = fitted_manifest(options.features);
-  const RawTables tables = read_raw_tables(options, plan.report);
+  RawTables tables = read_raw_tables(options, plan.report);
   NodeSet nodes = choose_nodes(tables, options, plan.report);
   ListedEdges edges = resolve_edges(tables.edges, NodeIndex(nodes.ids), plan.report);
   set_labels(tables, nodes, options, fitted.get(), plan);
@@ -84,8 +85,10 @@ void fill_data(const PreprocessOptions& options, DatasetPlan& plan) {
   data.features = std::move(features.features);
   data.feature_names = std::move(features.names);
   data.fit = std::move(features.fit);
-  data.graph = clean_edges(
-      std::move(edges), static_cast<std::int64_t>(nodes.ids.size()), options.clean, plan.counts);
+  CleanedEdges cleaned =
+      clean_edges(edges, static_cast<std::int64_t>(nodes.ids.size()), options.clean, plan.counts);
+  data.edges = make_edge_attributes(std::move(tables.edges), cleaned, options, fitted.get());
+  data.graph = std::move(cleaned.graph);
   data.ids = std::move(nodes.ids);
 }
 
@@ -132,6 +135,9 @@ Manifest describe(const PreprocessOptions& options,
   manifest.feature_width = data.features.width;
   manifest.feature_names = data.feature_names;
   manifest.fit = data.fit;
+  manifest.edge_features = data.edges.features;
+  manifest.edge_types = data.edges.types;
+  manifest.version_minor = manifest.has_edge_attributes() ? kEdgeAttributesMinor : 0;
   if (data.has_target)
     manifest.targets.emplace(kLabelTarget, describe_target(data));
   manifest.halo_mode = options.halo.mode;
@@ -158,6 +164,7 @@ std::uint32_t digest(std::span<const T> values, std::uint32_t previous) {
 DatasetPlan plan_dataset(const PreprocessOptions& options) {
   DatasetPlan plan;
   plan.report = RowReport(options.clean.bad_rows, options.clean.unknown_nodes);
+  check_edge_options(options);
   fill_data(options, plan);
   const PartitionOptions& partition = options.partition;
   plan.partition = partition_graph(
@@ -171,6 +178,8 @@ std::uint32_t plan_digest(const DatasetPlan& plan) {
   const GraphData& data = plan.data;
   std::uint32_t crc = digest(data.graph.indptr.span(), 0);
   crc = digest(data.graph.src.span(), crc);
+  crc = digest(std::span<const float>(data.edges.x), crc);
+  crc = digest(std::span<const std::uint16_t>(data.edges.type), crc);
   crc = digest(data.features.x.span(), crc);
   crc = digest(data.features.x_indptr.span(), crc);
   crc = digest(data.features.x_index.span(), crc);
@@ -205,6 +214,13 @@ void log_plan(const DatasetPlan& plan) {
             manifest.feature_width,
             manifest.feature_kind,
             manifest.fit.normalise);
+  if (manifest.edge_features.width > 0) {
+    log::info("{} edge features, normalise {}",
+              manifest.edge_features.width,
+              manifest.edge_features.fit.normalise);
+  }
+  if (edge_type_count(manifest) > 0)
+    log::info("{} edge types", edge_type_count(manifest));
   if (!plan.data.has_target) {
     log::info("no labels: a dataset to predict on");
   } else {

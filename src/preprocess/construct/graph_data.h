@@ -12,9 +12,18 @@
 
 namespace regatta {
 
+/// Attributes of the edges, by edge_id. Legend: E = edges, Fe = width.
+struct EdgeAttributes {
+  ManifestEdgeFeatures features;
+  std::vector<float> x;             ///< [E,Fe]
+  ManifestEdgeTypes types;          ///< no names: edges have no type
+  std::vector<std::uint16_t> type;  ///< [E], or empty
+};
+
 /// Legend: N = nodes. Node numbers are the global ids.
 struct GraphData {
   CsrGraph graph;  ///< rows = nodes = N
+  EdgeAttributes edges;
   NodeFeatures features;
   std::vector<std::string> feature_names;
   FeatureFit fit;

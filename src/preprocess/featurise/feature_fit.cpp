@@ -87,28 +87,51 @@ double fill_of(const FeatureFit& fit, std::int64_t column) {
 
 }  // namespace
 
+FeatureFit chosen_fit(const FeatureFit& asked, const FeatureFit* fitted, const char* section) {
+  if (fitted == nullptr)
+    return asked;
+  const auto refuse = [&](const char* key, const std::string& found, const std::string& made) {
+    fail(ExitCode::kUsage,
+         "{}.{} is {}, but features.fit_from was made with {}; leave it out",
+         section,
+         key,
+         found,
+         made);
+  };
+  if (asked.normalise != "none" && asked.normalise != fitted->normalise)
+    refuse("normalise", asked.normalise, fitted->normalise);
+  if (asked.fill != "error" && asked.fill != fitted->fill)
+    refuse("fill", asked.fill, fitted->fill);
+  return *fitted;
+}
+
 void fit_constants(const DenseRows& rows,
                    std::span<const std::uint8_t> split,
                    const std::vector<std::string>& names,
-                   FeatureFit& fit) {
+                   FeatureFit& fit,
+                   const FitWords& words) {
   const bool fits_fill = fit.fill == "mean" || fit.fill == "median";
   const bool fits_scale = fit.normalise == "standardise" || fit.normalise == "min_max";
   if (!fits_fill && !fits_scale)
     return;
   if (std::find(split.begin(), split.end(), 1) == split.end()) {
     fail(ExitCode::kData,
-         "features: {} is fitted on training nodes, but there are none; give splits, or "
-         "features.fit_from",
-         fits_scale ? "normalise: " + fit.normalise : "fill: " + fit.fill);
+         "{}: {} is fitted on {}s, but there are none; {}",
+         words.section,
+         fits_scale ? "normalise: " + fit.normalise : "fill: " + fit.fill,
+         words.sample,
+         words.remedy);
   }
   for (std::int64_t column = 0; column < rows.width; ++column) {
     const std::vector<double> values = training_values(rows, split, column);
     if (values.empty()) {
       fail(ExitCode::kData,
-           "features: column {} has no value in any training node, so nothing can be fitted on it; "
-           "leave "
-           "it out by nodes.features",
-           names.empty() ? std::to_string(column + 1) : "'" + names[column] + "'");
+           "{}: column {} has no value in any {}, so nothing can be fitted on it; leave it out by "
+           "{}",
+           words.section,
+           names.empty() ? std::to_string(column + 1) : "'" + names[column] + "'",
+           words.sample,
+           words.columns);
     }
     fit_column(values, fit);
   }

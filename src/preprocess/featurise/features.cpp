@@ -146,30 +146,6 @@ void check_finite(const DenseRows& rows, const std::vector<std::string>& names) 
   }
 }
 
-FeatureFit chosen_fit(const FeatureOptions& options, const Manifest* fitted) {
-  if (fitted == nullptr) {
-    FeatureFit fit;
-    fit.normalise = options.normalise;
-    fit.fill = options.fill;
-    fit.fill_constant = options.fill == "constant" ? options.fill_value : 0;
-    return fit;
-  }
-  const FeatureFit& fit = fitted->fit;
-  if (options.normalise != "none" && options.normalise != fit.normalise) {
-    fail(ExitCode::kUsage,
-         "features.normalise is {}, but features.fit_from was made with {}; leave it out",
-         options.normalise,
-         fit.normalise);
-  }
-  if (options.fill != "error" && options.fill != fit.fill) {
-    fail(ExitCode::kUsage,
-         "features.fill is {}, but features.fit_from was made with {}; leave it out",
-         options.fill,
-         fit.fill);
-  }
-  return fit;
-}
-
 std::int64_t chosen_width(const RawFeatures& raw, const NodeTable& table, const Manifest* fitted) {
   if (fitted == nullptr)
     return raw.width;
@@ -215,7 +191,11 @@ FeatureResult make_features(const NodeTable& table,
                             const Manifest* fitted) {
   const RawFeatures& raw = table.features;
   FeatureResult result;
-  result.fit = chosen_fit(options, fitted);
+  FeatureFit asked;
+  asked.normalise = options.normalise;
+  asked.fill = options.fill;
+  asked.fill_constant = options.fill == "constant" ? options.fill_value : 0;
+  result.fit = chosen_fit(asked, fitted == nullptr ? nullptr : &fitted->fit, "features");
   result.names = raw.names.empty() && fitted != nullptr ? fitted->feature_names : raw.names;
   NodeFeatures& features = result.features;
   features.width = chosen_width(raw, table, fitted);

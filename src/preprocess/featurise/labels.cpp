@@ -51,10 +51,6 @@ std::vector<FoundLabel> find_labels(const RawTables& tables,
   return found;
 }
 
-bool class_before(const std::string& a, const std::string& b) {
-  return *canonical_integer(a) < *canonical_integer(b);
-}
-
 std::vector<std::string> classes_of(const std::vector<FoundLabel>& labels) {
   std::vector<std::string> names;
   std::map<const LabelColumn*, std::vector<bool>> used;
@@ -69,11 +65,7 @@ std::vector<std::string> classes_of(const std::vector<FoundLabel>& labels) {
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  const bool integers = std::all_of(names.begin(), names.end(), [](const std::string& name) {
-    return canonical_integer(name).has_value();
-  });
-  if (integers)
-    std::sort(names.begin(), names.end(), class_before);
+  sort_names(names);
   return names;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <utility>
@@ -122,8 +123,10 @@ std::string id_fault(const char* what, std::string_view id) {
 }
 
 std::int32_t LabelColumn::code_of(std::string_view label) {
-  if (label.empty() || label == "-1")
-    return -1;
+  return label.empty() || label == "-1" ? -1 : code_of_name(label);
+}
+
+std::int32_t LabelColumn::code_of_name(std::string_view label) {
   std::string name(label);
   if (const auto value = any_integer(label))
     name = std::to_string(*value);  // "+1" and "1" are one class
@@ -135,6 +138,17 @@ std::int32_t LabelColumn::code_of(std::string_view label) {
 
 void LabelColumn::push(std::string_view label) {
   code.push_back(code_of(label));
+}
+
+void sort_names(std::vector<std::string>& names) {
+  const bool integers = std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    return canonical_integer(name).has_value();
+  });
+  if (!integers)
+    return std::sort(names.begin(), names.end());
+  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
+    return *canonical_integer(a) < *canonical_integer(b);
+  });
 }
 
 }  // namespace regatta

@@ -69,10 +69,15 @@ struct LabelColumn {
 
   void push(std::string_view label);
   std::int32_t code_of(std::string_view label);
+  /// The code of a name whatever it is, "" and "-1" included.
+  std::int32_t code_of_name(std::string_view label);
 
  private:
   std::unordered_map<std::string, std::int32_t> codes_;
 };
+
+/// Sorts names of classes: in numeric order where all are integers, else by their bytes.
+void sort_names(std::vector<std::string>& names);
 
 /// Raw features; NaN = missing. Dense: value [rows, width]. Sparse: indptr [rows+1], index and
 /// value, indices ascending.

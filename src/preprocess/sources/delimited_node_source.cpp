@@ -1,10 +1,9 @@
 // Source `csv` / `tsv`: a node table with an id, perhaps a label, and numeric feature columns.
-#include "core/error.h"
 #include "preprocess/sources/delimited_table.h"
 #include "preprocess/sources/node_source.h"
+#include "preprocess/sources/number_columns.h"
 
-#include <cmath>
-#include <limits>
+#include <optional>
 
 namespace regatta {
 namespace {
@@ -30,52 +29,6 @@ NodeColumns find_columns(const DelimitedTable& table, const NodeTableOptions& op
       columns.features.push_back(i);
   }
   return columns;
-}
-
-bool is_gap(std::string_view text) {
-  if (text.empty())
-    return true;
-  const auto lower = [&](std::size_t i) { return static_cast<char>(text[i] | 0x20); };
-  if (text.size() == 2)
-    return lower(0) == 'n' && lower(1) == 'a';
-  return text.size() == 3 && lower(0) == 'n' && lower(1) == 'a' && lower(2) == 'n';
-}
-
-std::string column_name(const DelimitedTable& table, std::size_t column) {
-  if (table.header().empty())
-    return std::to_string(column + 1);
-  return "'" + table.header()[column] + "'";
-}
-
-/// Appends the row's feature values; on a fault takes them back and says why.
-std::string push_features(const DelimitedTable& table,
-                          const NodeColumns& columns,
-                          std::vector<float>& out) {
-  const std::size_t before = out.size();
-  for (const std::size_t column : columns.features) {
-    const std::string_view text = trimmed(table.fields()[column]);
-    if (is_gap(text)) {
-      out.push_back(std::numeric_limits<float>::quiet_NaN());
-      continue;
-    }
-    const auto value = any_real(text);
-    const float stored = value ? static_cast<float>(*value) : 0;
-    if (value && std::isfinite(stored)) {
-      out.push_back(stored);
-      continue;
-    }
-    out.resize(before);
-    if (value) {
-      return fmt::format("column {} holds '{}', expected a finite 32-bit number",
-                         column_name(table, column),
-                         text);
-    }
-    return fmt::format(
-        "column {} holds '{}', expected a number (nodes.features names the columns to use)",
-        column_name(table, column),
-        text);
-  }
-  return {};
 }
 
 }  // namespace
@@ -104,7 +57,8 @@ NodeTable read_delimited_nodes(const NodeTableOptions& options,
       report.bad_row(rows.place(), id_fault("node", id));
       continue;
     }
-    const std::string fault = push_features(rows, columns, table.features.value);
+    const std::string fault =
+        push_numbers(rows, columns.features, "nodes.features", table.features.value);
     if (!fault.empty()) {
       table.ids.pop();
       report.bad_row(rows.place(), fault);

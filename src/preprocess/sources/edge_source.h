@@ -1,4 +1,4 @@
-// Source `edge_list`: a delimited table with one edge a row.
+// Source `edge_list`: a delimited table with one edge a row, perhaps with features and a type.
 #pragma once
 
 #include "preprocess/sources/raw_tables.h"

@@ -15,6 +15,9 @@ namespace regatta {
 struct EdgeTable {
   std::string path;
   IdColumn source, destination;
+  RawFeatures features;  ///< dense; width 0 = none
+  bool has_types = false;
+  LabelColumn types;
   std::vector<std::int64_t> line;
 };
 
