@@ -47,10 +47,13 @@ std::vector<std::string> find_faults(const VerifyArguments& arguments,
                    static_cast<std::int64_t>(share.owned_nodes.size()),
                    ReduceType::kByte,
                    ReduceOp::kBitOr);
+  world.all_reduce_sum(std::span<std::int64_t>(share.edge_types));
   if (faults.empty()) {
-    const std::string missing = missing_nodes_fault(folder, manifest, share.owned_nodes);
-    if (!missing.empty())
-      faults.push_back(missing);
+    for (const std::string& fault : {missing_nodes_fault(folder, manifest, share.owned_nodes),
+                                     edge_types_fault(folder, manifest, share.edge_types)}) {
+      if (!fault.empty())
+        faults.push_back(fault);
+    }
   }
   return faults;
 }

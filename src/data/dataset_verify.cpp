@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 namespace regatta {
@@ -19,6 +20,7 @@ class Verifier {
         allow_non_finite_(allow_non_finite),
         map_(!on_network_filesystem(folder)) {
     share_.owned_nodes.resize(static_cast<std::size_t>((manifest.nodes + 7) / 8));
+    share_.edge_types.resize(manifest.edge_types.names.size());
   }
 
   void check(std::int64_t chunk) {
@@ -34,6 +36,7 @@ class Verifier {
       const auto node = static_cast<std::uint64_t>(content.global_id[i]);
       share_.owned_nodes[node / 8] |= static_cast<std::uint8_t>(1U << (node % 8));
     }
+    count_edge_types(content);
     check_owners(content, asked.path);
   }
 
@@ -48,6 +51,14 @@ class Verifier {
     result.map = map_;
     result.allow_non_finite = allow_non_finite_;
     return result;
+  }
+
+  void count_edge_types(const GraphChunk& content) {
+    if (!content.typed_edges)
+      return;
+    const auto end = content.graph.indptr[static_cast<std::size_t>(content.num_owned)];
+    for (std::int64_t e = 0; e < end; ++e)
+      ++share_.edge_types[content.edge_type[static_cast<std::size_t>(e)]];
   }
 
   /// Where each halo node says that it is owned, its owner must have the same node.
@@ -103,6 +114,23 @@ VerifyShare verify_chunks(const std::string& folder,
   for (std::int64_t chunk = request.first; chunk < chunks; chunk += request.stride)
     verifier.check(chunk);
   return verifier.take();
+}
+
+std::string edge_types_fault(const std::string& folder,
+                             const Manifest& manifest,
+                             const std::vector<std::int64_t>& edge_types) {
+  const auto& expected = manifest.edge_types.counts;
+  if (manifest.halo_mode == "none" || edge_types == expected)
+    return "";
+  const auto differs = std::mismatch(expected.begin(), expected.end(), edge_types.begin());
+  return fmt::format(
+      "{}: edges of type '{}': the chunks have {}, expected {} as edge_types.counts of the "
+      "manifest "
+      "says; preprocess again",
+      folder,
+      manifest.edge_types.names[static_cast<std::size_t>(differs.first - expected.begin())],
+      *differs.second,
+      *differs.first);
 }
 
 std::string missing_nodes_fault(const std::string& folder,

@@ -15,6 +15,7 @@ struct VerifyShare {
   std::vector<std::string> faults;  ///< each names file, array, found, expected, remedy
   std::vector<std::uint8_t>
       owned_nodes;  ///< bit n (bit n % 8 of byte n / 8): node n is owned by a chunk seen here
+  std::vector<std::int64_t> edge_types;  ///< in-edges of those nodes by type; empty without types
   std::int64_t chunks = 0;
   std::uint64_t bytes = 0;
 };
@@ -34,5 +35,11 @@ VerifyShare verify_chunks(const std::string& folder,
 std::string missing_nodes_fault(const std::string& folder,
                                 const Manifest& manifest,
                                 const std::vector<std::uint8_t>& owned_nodes);
+
+/// From the sum of all shares: the fault that the manifest counts edge types otherwise, or "". A
+/// halo of mode none does not hold every edge, so there is nothing to compare.
+std::string edge_types_fault(const std::string& folder,
+                             const Manifest& manifest,
+                             const std::vector<std::int64_t>& edge_types);
 
 }  // namespace regatta

@@ -208,6 +208,24 @@ TEST_F(BadChunk, VerifyFindsANodeTwiceInAChunk) {
   EXPECT_THAT(share.faults, testing::Contains(HasSubstr("occurs in two rings")));
 }
 
+TEST_F(BadChunk, VerifyCountsEdgeTypes) {
+  for (const char* halo : {"exact", "one_hop", "none"}) {
+    const ScratchFolder folder;
+    Manifest manifest =
+        test::write_sample_dataset(folder.path(), {.nodes = 60, .halo = halo, .edge_types = 3})
+            .manifest;
+    std::vector<std::int64_t> counts = verify_chunks(folder.path(), manifest, {}).edge_types;
+    EXPECT_EQ(edge_types_fault("d", manifest, counts), "");
+    --manifest.edge_types.counts[0];
+    ++manifest.edge_types.counts[2];
+    const std::string fault = edge_types_fault("d", manifest, counts);
+    if (std::string(halo) == "none")
+      EXPECT_EQ(fault, "");
+    else
+      EXPECT_THAT(fault, HasSubstr("d: edges of type 'type 0': the chunks have"));
+  }
+}
+
 TEST_F(BadChunk, VerifyFindsANodeThatNobodyOwns) {
   Manifest manifest;
   manifest.nodes = 12;

@@ -12,18 +12,11 @@ import h5py
 import numpy as np
 from crc32c import crc32c
 
+import edge_fault_cases  # noqa: F401  (its cases register themselves)
 from editable_chunk import Chunk, flip, offset_of
+from fault_cases import CASES, case
 
 FILE = "chunk-000000.h5"
-CASES = []
-
-
-def case(where, words, base="dense", keep_manifest=False):
-    """Registers an edit. Those that take (path) work on the file, those that take (chunk) on a Chunk."""
-    def register(edit):
-        CASES.append((edit.__name__, where, words, base, keep_manifest, edit))
-        return edit
-    return register
 
 
 # The file as a whole.
@@ -214,9 +207,6 @@ def group_that_holds_itself(chunk):
 def reserved_array(chunk):
     chunk.arrays["nodes/token"] = np.zeros((chunk.attrs["num_nodes"], 1), "<i4")
 
-@case("/edges/weight", "reserved", base="edges")
-def reserved_edge_array(chunk):
-    chunk.arrays["edges/weight"] = np.zeros(chunk.attrs["num_edges"], "<f4")
 
 
 # Types, shapes, presence, checksums.
@@ -408,73 +398,6 @@ def text_ids_beyond_their_bytes(chunk):
     chunk.arrays["ids/original_offset"][-1] += 10**6
 
 
-# Features and types of edges.
-
-@case("/edges/x", "NaN or Inf", base="edges")
-def nan_edge_feature(chunk):
-    chunk.arrays["edges/x"][2, 1] = np.nan
-
-@case("/edges/x", "element 0 is NaN or Inf", base="edges")
-def infinite_edge_feature(chunk):
-    chunk.arrays["edges/x"][0, 0] = np.inf
-
-@case("/edges/x", "has shape", base="edges")
-def narrower_edge_features_than_the_manifest(chunk):
-    chunk.arrays["edges/x"] = np.ascontiguousarray(chunk.arrays["edges/x"][:, 1:])
-
-@case("/edges/x", "has shape", base="edges")
-def features_of_one_edge_less(chunk):
-    chunk.arrays["edges/x"] = chunk.arrays["edges/x"][1:]
-
-@case("/edges/x", "expected little-endian float32", base="edges")
-def half_precision_edge_features(chunk):
-    chunk.arrays["edges/x"] = chunk.arrays["edges/x"].astype("<f2")
-
-@case("/edges/x", "is missing", base="edges")
-def missing_edge_features(chunk):
-    del chunk.arrays["edges/x"]
-
-@case("/edges/x", "has no key edge_features")
-def edge_features_that_the_manifest_does_not_know(chunk):
-    chunk.arrays["edges/x"] = np.zeros((chunk.attrs["num_edges"], 2), "<f4")
-
-@case("/topology/edge_type", "version 1.0", base="edges")
-def manifest_of_a_version_without_edge_attributes(chunk):
-    chunk.manifest_edit = lambda manifest: manifest.update(version=[1, 0])
-
-@case("/edges/x", "CRC32C", keep_manifest=True, base="edges")
-def flipped_bit_in_edge_features(path):
-    flip(path, offset_of(path, "edges/x")[0] + 2)
-
-@case("/edges/x", "'crc32c' is missing", base="edges")
-def edge_features_without_checksum(chunk):
-    chunk.without_crc.add("edges/x")
-
-@case("/edges/x", "through a filter", base="edges")
-def compressed_edge_features(chunk):
-    chunk.special["edges/x"] = lambda f, name, a: f.create_dataset(name, data=a, compression="gzip")
-
-@case("/topology/edge_type", "[1] is 3, expected a type in [0, 3)", base="edges")
-def edge_type_out_of_range(chunk):
-    chunk.arrays["topology/edge_type"][1] = 3
-
-@case("/topology/edge_type", "expected little-endian uint16", base="edges")
-def wide_edge_types(chunk):
-    chunk.arrays["topology/edge_type"] = chunk.arrays["topology/edge_type"].astype("<i8")
-
-@case("/topology/edge_type", "has shape", base="edges")
-def type_of_one_edge_less(chunk):
-    chunk.arrays["topology/edge_type"] = chunk.arrays["topology/edge_type"][1:]
-
-@case("/topology/edge_type", "is missing", base="edges")
-def missing_edge_types(chunk):
-    del chunk.arrays["topology/edge_type"]
-
-@case("/topology/edge_type", "has no key edge_types")
-def edge_types_that_the_manifest_does_not_know(chunk):
-    chunk.arrays["topology/edge_type"] = np.zeros(chunk.attrs["num_edges"], "<u2")
-
-
 # No faults: what other writers may do.
 
 @case(None, "")
@@ -490,10 +413,6 @@ def narrow_attributes(chunk):
     chunk.attrs = {name: np.int32(v) if np.ndim(v) == 0 and not isinstance(v, bytes) else v
                    for name, v in chunk.attrs.items()}
     chunk.groups["targets/label"]["level"] = np.bytes_("node")
-
-@case(None, "edges", base="edges")
-def edge_attributes_written_by_h5py(chunk):
-    pass
 
 @case(None, "half")
 def half_precision(chunk):
