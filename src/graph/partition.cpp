@@ -2,11 +2,9 @@
 
 #include "core/error.h"
 #include "core/options.h"
-
-#include <metis.h>
+#include "graph/partition_metis.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace regatta {
@@ -14,107 +12,11 @@ namespace {
 
 using Owners = std::vector<std::int32_t>;
 
-/// The symmetrised graph METIS needs: no self loops, parallel edges as weights.
-struct SymmetricGraph {
-  std::vector<idx_t> xadj, adjncy, adjwgt, vwgt;
-};
-
-constexpr std::int64_t kMetisLimit = std::numeric_limits<idx_t>::max();
-
-void check_metis_size(const CsrView& graph) {
-  if (graph.nodes < kMetisLimit && graph.edges() < kMetisLimit / 2)
-    return;
-  fail(ExitCode::kUsage,
-       "partition.method metis: {} nodes and {} edges, but this METIS library has {}-bit indices "
-       "and "
-       "takes at most {} edges; set partition.method: range",
-       graph.nodes,
-       graph.edges(),
-       IDXTYPEWIDTH,
-       kMetisLimit / 2);
-}
-
-template <class Visit>
-void for_each_edge(const CsrView& graph, const Visit& visit) {
-  for (std::int64_t dst = 0; dst < graph.rows; ++dst) {
-    for (std::int64_t e = graph.indptr[dst]; e < graph.indptr[dst + 1]; ++e) {
-      if (graph.src[e] != dst)
-        visit(graph.src[e], static_cast<std::int32_t>(dst));
-    }
-  }
-}
-
-SymmetricGraph symmetrise(const CsrView& graph) {
-  const auto nodes = static_cast<std::size_t>(graph.nodes);
-  std::vector<std::int64_t> ptr(nodes + 1, 0);
-  for_each_edge(graph, [&](std::int32_t a, std::int32_t b) { ++ptr[a + 1], ++ptr[b + 1]; });
-  for (std::size_t i = 0; i < nodes; ++i) ptr[i + 1] += ptr[i];
-  std::vector<std::int32_t> neighbour(static_cast<std::size_t>(ptr[nodes]));
-  std::vector<std::int64_t> cursor(ptr.begin(), ptr.end() - 1);
-  for_each_edge(graph, [&](std::int32_t a, std::int32_t b) {
-    neighbour[cursor[a]++] = b;
-    neighbour[cursor[b]++] = a;
-  });
-  SymmetricGraph result;
-  result.xadj.push_back(0);
-  for (std::size_t node = 0; node < nodes; ++node) {
-    std::sort(neighbour.begin() + ptr[node], neighbour.begin() + ptr[node + 1]);
-    for (std::int64_t i = ptr[node]; i < ptr[node + 1]; ++i) {
-      if (i > ptr[node] && neighbour[i] == neighbour[i - 1]) {
-        ++result.adjwgt.back();
-        continue;
-      }
-      result.adjncy.push_back(neighbour[i]);
-      result.adjwgt.push_back(1);
-    }
-    result.xadj.push_back(static_cast<idx_t>(result.adjncy.size()));
-    result.vwgt.push_back(static_cast<idx_t>(1 + graph.indptr[node + 1] - graph.indptr[node]));
-  }
-  return result;
-}
-
-const char* metis_reason(int status) {
-  if (status == METIS_ERROR_INPUT)
-    return "it refused its input";
-  if (status == METIS_ERROR_MEMORY)
-    return "it ran out of memory";
-  return "it failed";
-}
-
 Owners metis_owners(const CsrView& graph, const PartitionRequest& request) {
-  check_metis_size(graph);
-  SymmetricGraph symmetric = symmetrise(graph);
-  auto nodes = static_cast<idx_t>(graph.nodes);
-  auto parts = static_cast<idx_t>(request.chunks);
-  idx_t constraints = 1;
-  idx_t objective = 0;
-  idx_t options[METIS_NOPTIONS];
-  METIS_SetDefaultOptions(options);
-  options[METIS_OPTION_SEED] = static_cast<idx_t>(request.seed % 0x7FFFFFFF);
-  options[METIS_OPTION_NUMBERING] = 0;
-  std::vector<idx_t> part(static_cast<std::size_t>(nodes), 0);
-  const int status = METIS_PartGraphKway(&nodes,
-                                         &constraints,
-                                         symmetric.xadj.data(),
-                                         symmetric.adjncy.data(),
-                                         symmetric.vwgt.data(),
-                                         nullptr,
-                                         symmetric.adjwgt.data(),
-                                         &parts,
-                                         nullptr,
-                                         nullptr,
-                                         options,
-                                         &objective,
-                                         part.data());
-  if (status != METIS_OK) {
-    fail(ExitCode::kInternal,
-         "METIS could not divide {} nodes into {} chunks: {}; partition.method: range "
-         "needs no METIS",
-         graph.nodes,
-         request.chunks,
-         metis_reason(status));
-  }
-  return {part.begin(), part.end()};
+  const MetisRequest parts{
+      request.chunks, request.seed, "partition.method metis", "partition.method: range"};
+  check_metis_size(graph, parts);
+  return metis_parts(graph, symmetrise(graph), parts);
 }
 
 Owners range_owners(const CsrView& graph, const PartitionRequest& request) {
@@ -218,9 +120,10 @@ Partition partition_graph(const CsrView& graph, const PartitionRequest& request)
 
 std::int64_t edge_cut(const CsrView& graph, const Partition& partition) {
   std::int64_t cut = 0;
-  for_each_edge(graph, [&](std::int32_t src, std::int32_t dst) {
-    cut += partition.owner[src] != partition.owner[dst] ? 1 : 0;
-  });
+  for (std::int64_t dst = 0; dst < graph.rows; ++dst) {
+    for (std::int64_t e = graph.indptr[dst]; e < graph.indptr[dst + 1]; ++e)
+      cut += partition.owner[graph.src[e]] != partition.owner[dst] ? 1 : 0;
+  }
   return cut;
 }
 
