@@ -1,6 +1,7 @@
 #include "preprocess/preprocess_options.h"
 
 #include "graph/partition.h"
+#include "graph/reorder.h"
 
 namespace regatta {
 namespace {
@@ -183,6 +184,12 @@ void PreprocessOptions::declare(OptionGroup& group) {
   group.section("clean", clean, "which rows and edges stay");
   group.section("features", features, "node features");
   group.section("edge_features", edge_features, "edge features (columns: edges.features)");
+  group.choice(
+      "order",
+      order,
+      ordering_names(),
+      "how nodes are numbered; none: as the tables list them; degree: most in-edges first; "
+      "bfs: breadth first; community: METIS communities one by one");
   group.section("partition", partition, "how nodes are shared out to chunks");
   group.section("halo", halo, "what a chunk holds beyond its own nodes");
 }

@@ -106,6 +106,7 @@ struct PreprocessOptions {
   CleanOptions clean;
   FeatureOptions features;
   EdgeFeatureOptions edge_features;
+  std::string order = "none";
   PartitionOptions partition;
   HaloOptions halo;
   void declare(OptionGroup& group);

@@ -49,14 +49,19 @@ class SharedFolder {
 
 TEST(Ranks, WriteTheSameBytesAsOne) {
   const SharedFolder folder;
-  for (const std::int64_t chunks : {1, 5}) {
+  const std::pair<std::int64_t, const char*> cases[] = {
+      {1, "none"}, {5, "none"}, {3, "degree"}, {4, "bfs"}, {6, "community"}};
+  for (const auto& [chunks, order] : cases) {
+    SCOPED_TRACE(order);
     const std::string many = folder.at("many" + std::to_string(chunks));
     const std::string one = folder.at("one" + std::to_string(chunks));
-    const Manifest manifest = preprocess_dataset(cora(chunks), many, mpi_world());
+    PreprocessOptions options = cora(chunks);
+    options.order = order;
+    const Manifest manifest = preprocess_dataset(options, many, mpi_world());
     EXPECT_EQ(static_cast<std::int64_t>(manifest.chunks.size()), chunks);
     if (mpi_world().rank() != 0)
       continue;
-    preprocess_dataset(cora(chunks), one, *make_self_communicator());
+    preprocess_dataset(options, one, *make_self_communicator());
     std::int64_t files = 0;
     for (const auto& entry : fs::directory_iterator(one)) {
       const std::string name = entry.path().filename();

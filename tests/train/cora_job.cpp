@@ -1,10 +1,9 @@
 #include "train/cora_job.h"
 
-#include <unistd.h>
+#include "preprocess/pipeline.h"
 
 #include <filesystem>
-
-#include "preprocess/pipeline.h"
+#include <unistd.h>
 
 namespace regatta::testing {
 
@@ -24,7 +23,10 @@ SharedFolder::~SharedFolder() {
     std::filesystem::remove_all(path_, ignored);
 }
 
-void make_cora(const std::string& folder, std::int64_t chunks, Communicator& world) {
+void make_cora(const std::string& folder,
+               std::int64_t chunks,
+               Communicator& world,
+               const std::string& order) {
   const std::string data = std::string(REGATTA_SOURCE_DIR) + "/data/cora/";
   PreprocessOptions options;
   options.edges.path = data + "edges.csv.gz";
@@ -32,6 +34,7 @@ void make_cora(const std::string& folder, std::int64_t chunks, Communicator& wor
   options.nodes.num_features = 1433;
   options.splits.path = data + "split.csv.gz";
   options.features.normalise = "row_l1";
+  options.order = order;
   options.partition.chunks = chunks;
   options.halo.hops = 2;
   preprocess_dataset(options, folder, world);

@@ -2,10 +2,10 @@
 // training tests share.
 #pragma once
 
-#include <string>
-
 #include "comm/communicator.h"
 #include "train/train_options.h"
+
+#include <string>
 
 namespace regatta::testing {
 
@@ -25,7 +25,10 @@ class SharedFolder {
 };
 
 /// Preprocesses the shipped Cora files into FOLDER (collective) with exact halos of two hops.
-void make_cora(const std::string& folder, std::int64_t chunks, Communicator& world);
+void make_cora(const std::string& folder,
+               std::int64_t chunks,
+               Communicator& world,
+               const std::string& order = "none");
 
 /// The published two-layer model (three dropouts of 0.6, Adam) for `epochs` epochs.
 TrainJob cora_job(std::int64_t epochs);

@@ -11,36 +11,6 @@ namespace {
 
 using Nodes = std::span<const std::int32_t>;
 
-NodeFeatures select_features(const NodeFeatures& all, Nodes nodes) {
-  NodeFeatures features;
-  features.kind = all.kind;
-  features.width = all.width;
-  if (all.kind == FeatureKind::kDense) {
-    std::vector<float> x;
-    x.reserve(nodes.size() * static_cast<std::size_t>(all.width));
-    for (const std::int32_t node : nodes) {
-      const auto row = all.x.begin() + node * all.width;
-      x.insert(x.end(), row, row + all.width);
-    }
-    features.x = std::move(x);
-    return features;
-  }
-  std::vector<std::int64_t> indptr{0};
-  std::vector<std::int32_t> index;
-  std::vector<float> value;
-  for (const std::int32_t node : nodes) {
-    const std::int64_t begin = all.x_indptr[node];
-    const std::int64_t end = all.x_indptr[node + 1];
-    index.insert(index.end(), all.x_index.begin() + begin, all.x_index.begin() + end);
-    value.insert(value.end(), all.x_value.begin() + begin, all.x_value.begin() + end);
-    indptr.push_back(static_cast<std::int64_t>(index.size()));
-  }
-  features.x_indptr = std::move(indptr);
-  features.x_index = std::move(index);
-  features.x_value = std::move(value);
-  return features;
-}
-
 void select_edge_attributes(const EdgeAttributes& all, GraphChunk& chunk) {
   const auto& edge_id = chunk.graph.edge_id;
   chunk.edge_width = all.features.width;
@@ -104,6 +74,36 @@ std::int64_t stored_rows(const HaloOptions& halo, const Rings& rings) {
 }
 
 }  // namespace
+
+NodeFeatures select_features(const NodeFeatures& all, std::span<const std::int32_t> nodes) {
+  NodeFeatures features;
+  features.kind = all.kind;
+  features.width = all.width;
+  if (all.kind == FeatureKind::kDense) {
+    std::vector<float> x;
+    x.reserve(nodes.size() * static_cast<std::size_t>(all.width));
+    for (const std::int32_t node : nodes) {
+      const auto row = all.x.begin() + node * all.width;
+      x.insert(x.end(), row, row + all.width);
+    }
+    features.x = std::move(x);
+    return features;
+  }
+  std::vector<std::int64_t> indptr{0};
+  std::vector<std::int32_t> index;
+  std::vector<float> value;
+  for (const std::int32_t node : nodes) {
+    const std::int64_t begin = all.x_indptr[node];
+    const std::int64_t end = all.x_indptr[node + 1];
+    index.insert(index.end(), all.x_index.begin() + begin, all.x_index.begin() + end);
+    value.insert(value.end(), all.x_value.begin() + begin, all.x_value.begin() + end);
+    indptr.push_back(static_cast<std::int64_t>(index.size()));
+  }
+  features.x_indptr = std::move(indptr);
+  features.x_index = std::move(index);
+  features.x_value = std::move(value);
+  return features;
+}
 
 std::int64_t halo_hops(const HaloOptions& halo) {
   if (halo.mode == "exact")

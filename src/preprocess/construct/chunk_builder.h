@@ -7,11 +7,15 @@
 #include "preprocess/preprocess_options.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace regatta {
 
 inline constexpr const char* kLabelTarget = "label";
+
+/// Features of `nodes`, in that order.
+NodeFeatures select_features(const NodeFeatures& all, std::span<const std::int32_t> nodes);
 
 /// Rings that chunks of this halo mode have: exact hops, one_hop 1, none 0.
 std::int64_t halo_hops(const HaloOptions& halo);

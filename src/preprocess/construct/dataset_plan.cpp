@@ -166,11 +166,14 @@ DatasetPlan plan_dataset(const PreprocessOptions& options) {
   plan.report = RowReport(options.clean.bad_rows, options.clean.unknown_nodes);
   check_edge_options(options);
   fill_data(options, plan);
+  plan.order = renumber_data(plan.data, options.order);
   const PartitionOptions& partition = options.partition;
   plan.partition = partition_graph(
       plan.data.graph.view(),
       {partition.method, partition.chunks, static_cast<std::uint64_t>(partition.seed)});
   plan.manifest = describe(options, plan.data, plan.partition);
+  if (options.order != "none")
+    plan.manifest.source["order"] = describe_order(plan.order);
   return plan;
 }
 
@@ -234,6 +237,7 @@ void log_plan(const DatasetPlan& plan) {
               count(Split::kValidation),
               count(Split::kTest));
   }
+  log_order(plan.order);
   log::info("{} chunks by {}, {} edges cut ({:.1f} %)",
             plan.partition.chunks,
             manifest.partition_method,

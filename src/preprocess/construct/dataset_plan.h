@@ -1,10 +1,12 @@
-// Everything about a dataset short of writing it: raw files -> clean -> featurise -> partition.
+// Everything about a dataset short of writing it: raw files -> clean -> featurise -> order ->
+// partition.
 #pragma once
 
 #include "data/manifest.h"
 #include "graph/partition.h"
 #include "preprocess/clean/clean_edges.h"
 #include "preprocess/construct/graph_data.h"
+#include "preprocess/construct/node_order.h"
 #include "preprocess/preprocess_options.h"
 #include "preprocess/sources/row_report.h"
 
@@ -18,6 +20,7 @@ struct DatasetPlan {
   Partition partition;
   Manifest manifest;  ///< without its chunks' file entries and replication
   CleanCounts counts;
+  NodeOrder order;
   RowReport report{"error", "error"};
 };
 
