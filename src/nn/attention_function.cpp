@@ -1,6 +1,6 @@
 #include "nn/attention_function.h"
 
-#include "core/error.h"
+#include "nn/precision.h"
 
 #include <torch/torch.h>
 
@@ -9,210 +9,323 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+using enum TensorRole;
 
 KernelType kernel_type(const at::Tensor& tensor) {
-  return tensor.scalar_type() == torch::kDouble ? KernelType::kFloat64 : KernelType::kFloat32;
+  switch (tensor.scalar_type()) {
+    case at::kDouble:
+      return KernelType::kFloat64;
+    case at::kBFloat16:
+      return KernelType::kBFloat16;
+    default:
+      return KernelType::kFloat32;
+  }
 }
 
-AttentionInputs make_inputs(const AttentionCall& call,
-                            const at::Tensor& z,
-                            const at::Tensor& s,
-                            const at::Tensor& t) {
+const void* pointer(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.const_data_ptr() : nullptr;
+}
+void* writable(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
+}
+
+AttentionInputs make_inputs(const AttentionCall& call, const AttentionTensors& t) {
+  const at::Tensor& value = t.value();
   AttentionInputs in;
   in.kind = call.kind;
-  in.dtype = kernel_type(z);
+  in.dtype = kernel_type(value);
   in.rows = call.rows;
-  in.nodes = z.size(0);
-  in.heads = z.size(1);
-  in.width = z.size(2);
-  in.graph = &call.batch->graph;
-  in.value = z.const_data_ptr();
-  if (call.kind == AttentionKind::kDot)
-    in.query = in.key = in.value;
-  if (s.defined())
-    in.source_logit = s.const_data_ptr();
-  if (t.defined())
-    in.destination_logit = t.const_data_ptr();
+  in.nodes = value.size(0);
+  in.heads = value.size(1);
+  in.width = value.size(2);
+  in.graph = call.graph;
+  in.value = pointer(value);
+  in.query = pointer(t[kQuery]);
+  in.key = pointer(t[kKey]);
+  if (call.kind == AttentionKind::kDot) {
+    if (t[kQuery].defined()) {
+      in.score_heads = t[kQuery].size(1);
+      in.score_width = t[kQuery].size(2);
+    } else {
+      in.query = in.key = in.value;
+    }
+  }
+  in.source_logit = pointer(t[kSourceLogit]);
+  in.destination_logit = pointer(t[kDestinationLogit]);
+  in.attention_vector = pointer(t[kAttentionVector]);
   in.negative_slope = call.negative_slope;
   in.scale = call.scale;
+  in.edge.logit = pointer(t[kEdgeLogit]);
+  in.edge.x = pointer(t[kEdgeX]);
+  in.edge.features = t[kEdgeX].defined() ? t[kEdgeX].size(1) : 0;
+  in.edge.query = pointer(t[kEdgeQuery]);
+  in.edge.weight = pointer(t[kEdgeWeight]);
   in.attention_dropout = call.attention_dropout;
   in.message_dropout = call.message_dropout;
   return in;
+}
+
+AttentionEpilogue make_epilogue(const AttentionCall& call,
+                                const void* bias,
+                                const void* residual,
+                                void* y) {
+  AttentionEpilogue epilogue;
+  if (!call.epilogue)
+    return epilogue;
+  epilogue.activation = call.activation;
+  epilogue.bias = bias;
+  epilogue.residual = residual;
+  epilogue.y = y;
+  return epilogue;
 }
 
 at::Tensor workspace(std::size_t bytes, const at::Tensor& like) {
   return torch::empty({static_cast<std::int64_t>(bytes)}, like.options().dtype(torch::kByte));
 }
 
-void run_forward(const KernelTable& kernels, AttentionForwardArgs& args, const at::Tensor& z) {
-  const at::Tensor scratch = workspace(kernels.forward_workspace_bytes(args), z);
+/// What a forward leaves behind.
+struct Forward {
+  at::Tensor out, y, logsumexp, correction, edge_out;
+};
+
+/// `keep`: a backward, or a reader of L, follows.
+Forward run_forward(const AttentionCall& call, const AttentionTensors& t, bool keep) {
+  const at::Tensor& value = t.value();
+  const auto working = value.options().dtype(working_type(value.scalar_type()));
+  const std::int64_t heads = value.size(1);
+  AttentionForwardArgs args;
+  args.in = make_inputs(call, t);
+  Forward result;
+  if (keep || !call.epilogue)
+    result.out = torch::empty({call.rows, heads, value.size(2)}, value.options());
+  if (call.epilogue)
+    result.y = torch::empty({call.rows, heads, value.size(2)}, value.options());
+  if (keep) {
+    result.logsumexp = torch::empty({call.rows, args.in.logit_heads()}, working);
+    if (call.kind == AttentionKind::kGat)
+      result.correction = torch::empty_like(result.out);
+  }
+  if (t[kEdgeQuery].defined())
+    result.edge_out = torch::empty({call.rows, heads, args.in.edge.features}, working);
+  args.out = writable(result.out);
+  args.logsumexp = writable(result.logsumexp);
+  args.correction = writable(result.correction);
+  args.edge_out = writable(result.edge_out);
+  args.epilogue = make_epilogue(call, pointer(t[kBias]), pointer(t[kResidual]), writable(result.y));
+  const at::Tensor scratch = workspace(call.kernels->forward_workspace_bytes(args), value);
   args.workspace = scratch.mutable_data_ptr();
-  kernels.forward(args);
+  call.kernels->forward(args);
+  return result;
+}
+
+AttentionTensors contiguous(const AttentionTensors& tensors) {
+  AttentionTensors dense;
+  for (std::size_t r = 0; r < kTensorRoles; ++r) {
+    if (tensors.all()[r].defined())
+      dense.all()[r] = tensors.all()[r].contiguous();
+  }
+  return dense;
+}
+
+/// What travels through autograd beside the saved tensors. Bias and residual are not saved: the
+/// backward needs their shapes alone.
+struct Plan : torch::CustomClassHolder {
+  explicit Plan(AttentionCall value) : call(value) {}
+  AttentionCall call;
+  std::array<bool, kTensorRoles> present{};
+  std::array<bool, kTensorRoles> saved{};
+  bool keep = false;
+  bool has_y = false, has_correction = false, has_edge_out = false;
+};
+
+/// Takes the next saved tensor where there is one.
+class Unpacker {
+ public:
+  explicit Unpacker(variable_list list) : list_(std::move(list)) {}
+  at::Tensor next(bool present) { return present ? list_[at_++] : at::Tensor(); }
+
+ private:
+  variable_list list_;
+  std::size_t at_ = 0;
+};
+
+/// Gradients by role, of the kernels' shapes and types.
+AttentionTensors empty_gradients(const Plan& plan, const AttentionTensors& t) {
+  AttentionTensors grads;
+  for (std::size_t r = 0; r < kTensorRoles; ++r) {
+    if (t.all()[r].defined() && r != static_cast<std::size_t>(kEdgeX))
+      grads.all()[r] = torch::empty_like(t.all()[r]);
+  }
+  const at::Tensor& value = t.value();
+  const std::int64_t row = value.size(1) * value.size(2);
+  if (plan.present[static_cast<std::size_t>(kBias)])
+    grads[kBias] = torch::empty({row}, value.options().dtype(working_type(value.scalar_type())));
+  if (plan.present[static_cast<std::size_t>(kResidual)])
+    grads[kResidual] = torch::empty({plan.call.rows, row}, value.options());
+  return grads;
+}
+
+void set_gradients(AttentionBackwardArgs& args, const AttentionTensors& grads) {
+  args.grad_value = writable(grads.value());
+  args.grad_query = writable(grads[kQuery]);
+  args.grad_key = writable(grads[kKey]);
+  if (args.in.shares_table())
+    args.grad_query = args.grad_key = args.grad_value;
+  args.grad_source_logit = writable(grads[kSourceLogit]);
+  args.grad_destination_logit = writable(grads[kDestinationLogit]);
+  args.grad_attention_vector = writable(grads[kAttentionVector]);
+  args.grad_edge_logit = writable(grads[kEdgeLogit]);
+  args.grad_edge_query = writable(grads[kEdgeQuery]);
+  args.grad_edge_weight = writable(grads[kEdgeWeight]);
+  args.grad_bias = writable(grads[kBias]);
+  args.grad_residual = writable(grads[kResidual]);
 }
 
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
-  static at::Tensor forward(AutogradContext* context,
-                            const at::Tensor& z_in,
-                            const at::Tensor& s_in,
-                            const at::Tensor& t_in,
-                            const AttentionCall& call) {
-    const bool gat = call.kind == AttentionKind::kGat;
-    const at::Tensor z = z_in.contiguous();
-    const at::Tensor s = gat ? s_in.contiguous() : at::Tensor();
-    const at::Tensor t = gat ? t_in.contiguous() : at::Tensor();
-    const bool training = z_in.requires_grad();
-
-    const std::int64_t heads = z.size(1), width = z.size(2);
-    at::Tensor out = torch::empty({call.rows, heads, width}, z.options());
-    at::Tensor logsumexp, correction;
-    AttentionForwardArgs args;
-    args.in = make_inputs(call, z, s, t);
-    args.out = out.mutable_data_ptr();
-    if (training) {
-      logsumexp = torch::empty({call.rows, heads}, z.options());
-      args.logsumexp = logsumexp.mutable_data_ptr();
-      if (gat) {
-        correction = torch::empty_like(out);
-        args.correction = correction.mutable_data_ptr();
-      }
+  /// `present` are the defined tensors in the order of the roles. Results: y or O, edge_out where
+  /// there is one, L where wanted.
+  static variable_list forward(AutogradContext* context,
+                               at::TensorList present,
+                               const c10::intrusive_ptr<Plan>& plan) {
+    AttentionTensors tensors;
+    std::size_t next = 0;
+    for (std::size_t r = 0; r < kTensorRoles; ++r) {
+      if (plan->present[r])
+        tensors.all()[r] = present[next++].contiguous();
     }
-    run_forward(*call.batch->placement.kernels, args, z);
+    const Forward result = run_forward(plan->call, tensors, plan->keep);
+    if (plan->keep)
+      save(context, *plan, tensors, result);
+    context->saved_data["plan"] = c10::IValue::make_capsule(plan);
+    context->set_materialize_grads(false);
 
-    context->save_for_backward({z, s, t, out, logsumexp, correction});
-    context->saved_data["call"] = c10::IValue::make_capsule(c10::make_intrusive<Holder>(call));
-    return out;
+    variable_list outputs{plan->call.epilogue ? result.y : result.out};
+    if (result.edge_out.defined())
+      outputs.push_back(result.edge_out);
+    if (plan->call.logsumexp)
+      outputs.push_back(result.logsumexp);
+    return outputs;
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
-    const auto saved = context->get_saved_variables();
-    const AttentionCall call =
-        c10::dynamic_intrusive_pointer_cast<Holder>(context->saved_data["call"].toCapsule())->call;
-    const at::Tensor &z = saved[0], &s = saved[1], &t = saved[2];
-    const at::Tensor grad_out = grads[0].contiguous();
+    const auto plan =
+        c10::dynamic_intrusive_pointer_cast<Plan>(context->saved_data["plan"].toCapsule());
+    Unpacker saved(context->get_saved_variables());
+    AttentionTensors tensors;
+    for (std::size_t r = 0; r < kTensorRoles; ++r) tensors.all()[r] = saved.next(plan->saved[r]);
+    const at::Tensor out = saved.next(true), logsumexp = saved.next(true);
+    const at::Tensor y = saved.next(plan->has_y);
+    const at::Tensor correction = saved.next(plan->has_correction);
+    const at::Tensor edge_out = saved.next(plan->has_edge_out);
 
-    at::Tensor grad_z = torch::empty_like(z);
-    at::Tensor grad_s = s.defined() ? torch::empty_like(s) : at::Tensor();
-    at::Tensor grad_t = t.defined() ? torch::empty_like(t) : at::Tensor();
     AttentionBackwardArgs args;
-    args.in = make_inputs(call, z, s, t);
-    args.out = saved[3].const_data_ptr();
-    args.logsumexp = saved[4].const_data_ptr();
-    args.correction = saved[5].defined() ? saved[5].const_data_ptr() : nullptr;
-    args.grad_out = grad_out.const_data_ptr();
-    args.grad_value = grad_z.mutable_data_ptr();
-    if (call.kind == AttentionKind::kDot)
-      args.grad_query = args.grad_key = args.grad_value;
-    if (s.defined())
-      args.grad_source_logit = grad_s.mutable_data_ptr();
-    if (t.defined())
-      args.grad_destination_logit = grad_t.mutable_data_ptr();
+    args.in = make_inputs(plan->call, tensors);
+    args.out = pointer(out);
+    args.logsumexp = pointer(logsumexp);
+    args.correction = pointer(correction);
+    args.edge_out = pointer(edge_out);
+    const at::Tensor grad_out = grads[0].defined() ? grads[0].contiguous() : torch::zeros_like(out);
+    args.grad_out = pointer(grad_out);
+    Unpacker others({grads.begin() + 1, grads.end()});
+    at::Tensor grad_edge_out = others.next(plan->has_edge_out);
+    at::Tensor grad_logsumexp = others.next(plan->call.logsumexp);
+    if (grad_edge_out.defined())
+      grad_edge_out = grad_edge_out.contiguous();
+    if (grad_logsumexp.defined())
+      grad_logsumexp = grad_logsumexp.contiguous();
+    args.grad_edge_out = pointer(grad_edge_out);
+    args.grad_logsumexp = pointer(grad_logsumexp);
 
-    const KernelTable& kernels = *call.batch->placement.kernels;
-    const at::Tensor scratch = workspace(kernels.backward_workspace_bytes(args), z);
+    const AttentionTensors results = empty_gradients(*plan, tensors);
+    set_gradients(args, results);
+    // The kernels only read y and the presence of bias and residual here.
+    args.epilogue = make_epilogue(
+        plan->call, args.grad_bias, args.grad_residual, const_cast<void*>(pointer(y)));
+    const at::Tensor scratch =
+        workspace(plan->call.kernels->backward_workspace_bytes(args), tensors.value());
     args.workspace = scratch.mutable_data_ptr();
-    kernels.backward(args);
-    return {grad_z, grad_s, grad_t, at::Tensor()};
+    plan->call.kernels->backward(args);
+    return by_input(*plan, results);
   }
 
  private:
-  /// Carries the call through autograd; the batch it points to outlives the step.
-  struct Holder : torch::CustomClassHolder {
-    explicit Holder(AttentionCall value) : call(value) {}
-    AttentionCall call;
-  };
-};
-
-struct SparseProjectionFunction : torch::autograd::Function<SparseProjectionFunction> {
-  static at::Tensor forward(AutogradContext* context,
-                            const at::Tensor& weight_in,
-                            const Batch& batch,
-                            std::int64_t rows,
-                            const DropoutArgs& dropout) {
-    const at::Tensor weight = weight_in.contiguous();
-    at::Tensor out = torch::empty({rows, weight.size(1)}, weight.options());
-    SparseProjectionArgs args;
-    args.dtype = kernel_type(weight);
-    args.rows = rows;
-    args.columns = weight.size(1);
-    args.x = &*batch.features.sparse;
-    args.input_dropout = dropout;
-    args.weight = weight.const_data_ptr();
-    args.out = out.mutable_data_ptr();
-    batch.placement.kernels->sparse_project(args);
-
-    args.weight = args.out = nullptr;
-    context->saved_data["call"] = c10::IValue::make_capsule(
-        c10::make_intrusive<Holder>(args, batch.placement.kernels, weight.sizes().vec()));
-    return out;
+  static void save(AutogradContext* context,
+                   Plan& plan,
+                   const AttentionTensors& tensors,
+                   const Forward& result) {
+    variable_list list;
+    for (std::size_t r = 0; r < kTensorRoles; ++r) {
+      const auto role = static_cast<TensorRole>(r);
+      plan.saved[r] = plan.present[r] && role != kBias && role != kResidual;
+      if (plan.saved[r])
+        list.push_back(tensors.all()[r]);
+    }
+    list.push_back(result.out);
+    list.push_back(result.logsumexp);
+    plan.has_y = result.y.defined();
+    plan.has_correction = result.correction.defined();
+    plan.has_edge_out = result.edge_out.defined();
+    for (const at::Tensor& tensor : {result.y, result.correction, result.edge_out}) {
+      if (tensor.defined())
+        list.push_back(tensor);
+    }
+    context->save_for_backward(std::move(list));
   }
 
-  static variable_list backward(AutogradContext* context, variable_list grads) {
-    const auto call =
-        c10::dynamic_intrusive_pointer_cast<Holder>(context->saved_data["call"].toCapsule());
-    const at::Tensor grad_out = grads[0].contiguous();
-    at::Tensor grad_weight = torch::empty(call->weight_shape, grad_out.options());
-    SparseProjectionArgs args = call->args;
-    args.grad_out = grad_out.const_data_ptr();
-    args.grad_weight = grad_weight.mutable_data_ptr();
-    call->kernels->sparse_project_backward(args);
-    return {grad_weight, at::Tensor(), at::Tensor(), at::Tensor()};
+  /// One gradient for each tensor handed to apply, and none for the plan.
+  static variable_list by_input(const Plan& plan, const AttentionTensors& grads) {
+    variable_list list;
+    for (std::size_t r = 0; r < kTensorRoles; ++r) {
+      if (plan.present[r])
+        list.push_back(grads.all()[r]);
+    }
+    list.emplace_back();
+    return list;
   }
-
- private:
-  struct Holder : torch::CustomClassHolder {
-    Holder(SparseProjectionArgs a, const KernelTable* k, std::vector<std::int64_t> shape)
-        : args(a), kernels(k), weight_shape(std::move(shape)) {}
-    SparseProjectionArgs args;
-    const KernelTable* kernels;
-    std::vector<std::int64_t> weight_shape;
-  };
 };
 
 }  // namespace
 
-at::Tensor attend(const AttentionCall& call,
-                  const at::Tensor& z,
-                  const at::Tensor& source_logit,
-                  const at::Tensor& destination_logit) {
-  // autograd takes no undefined inputs: a kind without logits of its own hands in empty ones.
-  const auto or_empty = [&z](const at::Tensor& t) { return t.defined() ? t : z.new_empty({0}); };
-  return AttentionFunction::apply(z, or_empty(source_logit), or_empty(destination_logit), call);
+AttentionResult attend(const AttentionCall& call, const AttentionTensors& tensors) {
+  check_attention_tensors(call, tensors);
+  auto plan = c10::make_intrusive<Plan>(call);
+  std::vector<at::Tensor> present;
+  bool differentiable = false;
+  for (std::size_t r = 0; r < kTensorRoles; ++r) {
+    const at::Tensor& tensor = tensors.all()[r];
+    plan->present[r] = tensor.defined();
+    if (!tensor.defined())
+      continue;
+    present.push_back(tensor);
+    differentiable = differentiable || tensor.requires_grad();
+  }
+  plan->keep = (differentiable && at::GradMode::is_enabled()) || call.logsumexp;
+  const variable_list outputs = AttentionFunction::apply(at::TensorList(present), plan);
+  AttentionResult result;
+  result.out = outputs[0];
+  if (tensors[kEdgeQuery].defined())
+    result.edge_out = outputs[1];
+  if (call.logsumexp)
+    result.logsumexp = outputs.back();
+  return result;
 }
 
-at::Tensor attention_weights(const AttentionCall& call,
-                             const at::Tensor& z_in,
-                             const at::Tensor& source_logit,
-                             const at::Tensor& destination_logit) {
+AttentionWeights attention_weights(const AttentionCall& call, const AttentionTensors& tensors) {
   const at::NoGradGuard no_grad;
-  const bool gat = call.kind == AttentionKind::kGat;
-  const at::Tensor z = z_in.contiguous();
-  const at::Tensor s = gat ? source_logit.contiguous() : at::Tensor();
-  const at::Tensor t = gat ? destination_logit.contiguous() : at::Tensor();
-  AttentionForwardArgs forward;
-  forward.in = make_inputs(call, z, s, t);
-  at::Tensor out = torch::empty({call.rows, z.size(1), z.size(2)}, z.options());
-  at::Tensor logsumexp = torch::empty({call.rows, z.size(1)}, z.options());
-  forward.out = out.mutable_data_ptr();
-  forward.logsumexp = logsumexp.mutable_data_ptr();
-  const KernelTable& kernels = *call.batch->placement.kernels;
-  run_forward(kernels, forward, z);
-
-  const std::int64_t edges = call.batch->graph.in.view().edges();
-  at::Tensor weights = torch::zeros({edges, z.size(1)}, z.options());
+  check_attention_tensors(call, tensors);
+  const AttentionTensors dense = contiguous(tensors);
+  AttentionCall plain = call;
+  plain.epilogue = false;
+  const Forward forward = run_forward(plain, dense, true);
+  AttentionWeights result;
+  result.logsumexp = forward.logsumexp;
+  result.alpha = torch::empty({call.edges, forward.logsumexp.size(1)}, forward.logsumexp.options());
   AttentionWeightsArgs args;
-  args.in = forward.in;
-  args.logsumexp = logsumexp.const_data_ptr();
-  args.weights = weights.mutable_data_ptr();
-  kernels.weights(args);
-  return weights;
-}
-
-at::Tensor sparse_project(const Batch& batch,
-                          std::int64_t rows,
-                          const at::Tensor& weight,
-                          const DropoutArgs& dropout) {
-  REGATTA_CHECK(batch.features.sparse.has_value(), "the batch has no sparse features");
-  return SparseProjectionFunction::apply(weight, batch, rows, dropout);
+  args.in = make_inputs(plain, dense);
+  args.logsumexp = pointer(forward.logsumexp);
+  args.weights = writable(result.alpha);
+  call.kernels->weights(args);
+  return result;
 }
 
 }  // namespace regatta

@@ -1,10 +1,10 @@
 // The table of attention kinds: a new kind is one file in nn/attention/ and one row here.
+#include "core/error.h"
+#include "nn/attention_mechanism.h"
+
 #include <fmt/ranges.h>
 
 #include <array>
-
-#include "core/error.h"
-#include "nn/attention_layer.h"
 
 namespace regatta {
 namespace {
@@ -14,8 +14,10 @@ struct Row {
   std::shared_ptr<AttentionMechanism> (*make)(const LayerOptions&, const MechanismShape&);
 };
 
-constexpr std::array<Row, 2> kAttentions = {{
+constexpr std::array<Row, 4> kAttentions = {{
     {"gat", &make_gat_attention},
+    {"gatv2", &make_gatv2_attention},
+    {"transformer", &make_transformer_attention},
     {"dot", &make_dot_attention},
 }};
 

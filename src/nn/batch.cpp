@@ -33,6 +33,7 @@ void check_hops(const GraphChunk& chunk, int layers, bool halo_exact) {
 /// Node counts by layer for rings at `ring_ptr`; without rings (hops = 0) every layer computes all
 /// rows.
 void set_layer_extents(Batch& batch,
+                       const CsrGraph& graph,
                        std::span<const std::int64_t> ring_ptr,
                        std::int64_t hops,
                        int layers,
@@ -46,6 +47,7 @@ void set_layer_extents(Batch& batch,
     };
     batch.rows_out.push_back(prefixes ? std::min(ring_end(after), rows) : rows);
     batch.nodes_in.push_back(prefixes ? std::min(ring_end(after + 1), nodes) : nodes);
+    batch.edges_out.push_back(graph.indptr[static_cast<std::size_t>(batch.rows_out.back())]);
   }
 }
 
@@ -73,21 +75,23 @@ PreparedSparse sparse_features(const NodeFeatures& features,
   return sparse;
 }
 
+PreparedGraph place_graph(PreparedGraph prepared, at::Device device) {
+  if (device.is_cpu())
+    return prepared;
+  prepared.in.indptr = place_array(prepared.in.indptr, device);
+  prepared.in.src = place_array(prepared.in.src, device);
+  prepared.in.edge_id = place_array(prepared.in.edge_id, device);
+  prepared.global_id = place_array(prepared.global_id, device);
+  prepared.out_ptr = place_array(prepared.out_ptr, device);
+  prepared.out_dst = place_array(prepared.out_dst, device);
+  prepared.out_edge = place_array(prepared.out_edge, device);
+  prepared.on_device = true;
+  return prepared;
+}
+
 void set_graph(Batch& batch, const CsrGraph& graph, const SharedArray<std::int64_t>& global_id) {
   batch.global_id = host_tensor(global_id.span(), {graph.nodes});
-  PreparedGraph prepared = prepare_graph(graph, global_id);
-  const at::Device device = batch.placement.device;
-  if (!device.is_cpu()) {
-    prepared.in.indptr = place_array(prepared.in.indptr, device);
-    prepared.in.src = place_array(prepared.in.src, device);
-    prepared.in.edge_id = place_array(prepared.in.edge_id, device);
-    prepared.global_id = place_array(prepared.global_id, device);
-    prepared.out_ptr = place_array(prepared.out_ptr, device);
-    prepared.out_dst = place_array(prepared.out_dst, device);
-    prepared.out_edge = place_array(prepared.out_edge, device);
-    prepared.on_device = true;
-  }
-  batch.graph = std::move(prepared);
+  batch.graph = place_graph(prepare_graph(graph, global_id), batch.placement.device);
 }
 
 void set_features(Batch& batch,
@@ -128,11 +132,15 @@ void set_edge_attributes(Batch& batch,
   }
 }
 
+std::size_t memory_of(const PreparedGraph& graph) {
+  return (graph.in.indptr.size() + graph.out_ptr.size() + 2 * graph.global_id.size()) * 8 +
+         graph.in.src.size() * (4 + 8 + 4 + 8);
+}
+
 std::int64_t memory_of(const Batch& batch) {
-  const PreparedGraph& graph = batch.graph;
-  std::size_t bytes =
-      (graph.in.indptr.size() + graph.out_ptr.size() + 2 * graph.global_id.size()) * 8;
-  bytes += graph.in.src.size() * (4 + 8 + 4 + 8);
+  std::size_t bytes = memory_of(batch.graph);
+  for (const RelationGraph& relation : batch.relations)
+    bytes += memory_of(relation.graph) + static_cast<std::size_t>(relation.position.nbytes());
   for (const at::Tensor& tensor : {batch.features.dense, batch.edge_x, batch.edge_type}) {
     if (tensor.defined())
       bytes += static_cast<std::size_t>(tensor.nbytes());
@@ -140,6 +148,41 @@ std::int64_t memory_of(const Batch& batch) {
   if (batch.features.sparse)
     bytes += batch.features.sparse->value.size() * 16;
   return static_cast<std::int64_t>(bytes);
+}
+
+/// The edges of type t. Their order, and so that of every sum, is that of the whole graph.
+RelationGraph edges_of_relation(const Batch& batch,
+                                const CsrGraph& graph,
+                                const SharedArray<std::int64_t>& global_id,
+                                std::span<const std::int64_t> type,
+                                std::int64_t t) {
+  std::vector<std::int64_t> indptr{0}, edge_id, position;
+  std::vector<std::int32_t> src;
+  at::Tensor occupied = torch::zeros({graph.rows}, torch::kBool);
+  bool* occupied_rows = occupied.mutable_data_ptr<bool>();
+  for (std::int64_t row = 0; row < graph.rows; ++row) {
+    const auto r = static_cast<std::size_t>(row);
+    for (std::int64_t e = graph.indptr[r]; e < graph.indptr[r + 1]; ++e) {
+      const auto edge = static_cast<std::size_t>(e);
+      if (type[edge] != t)
+        continue;
+      src.push_back(graph.src[edge]);
+      edge_id.push_back(graph.edge_id[edge]);
+      position.push_back(e);
+      occupied_rows[row] = true;
+    }
+    indptr.push_back(static_cast<std::int64_t>(src.size()));
+  }
+  RelationGraph relation;
+  for (const std::int64_t rows : batch.rows_out)
+    relation.edges_out.push_back(indptr[static_cast<std::size_t>(rows)]);
+  const at::Device device = batch.placement.device;
+  relation.position =
+      host_tensor<std::int64_t>(position, {static_cast<std::int64_t>(position.size())}).to(device);
+  relation.occupied = occupied.to(device);
+  CsrGraph edges{graph.rows, graph.nodes, std::move(indptr), std::move(src), std::move(edge_id)};
+  relation.graph = place_graph(prepare_graph(std::move(edges), global_id), device);
+  return relation;
 }
 
 /// Rows `nodes` of the chunk's features, in that order.
@@ -187,6 +230,17 @@ template SharedArray<float> place_array(const SharedArray<float>&, at::Device);
 template SharedArray<std::int32_t> place_array(const SharedArray<std::int32_t>&, at::Device);
 template SharedArray<std::int64_t> place_array(const SharedArray<std::int64_t>&, at::Device);
 
+template <class T>
+at::Tensor array_view(const SharedArray<T>& array, at::Device device) {
+  const auto options = torch::TensorOptions(c10::CppTypeToScalarType<T>::value).device(device);
+  // from_blob takes a mutable pointer; readers alone ask for a view.
+  return torch::from_blob(
+      const_cast<T*>(array.data()), {static_cast<std::int64_t>(array.size())}, options);
+}
+template at::Tensor array_view(const SharedArray<float>&, at::Device);
+template at::Tensor array_view(const SharedArray<std::int32_t>&, at::Device);
+template at::Tensor array_view(const SharedArray<std::int64_t>&, at::Device);
+
 Batch make_batch(const GraphChunk& chunk,
                  int layers,
                  bool halo_exact,
@@ -197,7 +251,9 @@ Batch make_batch(const GraphChunk& chunk,
   set_graph(batch, chunk.graph, chunk.global_id);
   set_features(batch, chunk.features, chunk.num_nodes(), chunk.global_id);
   set_edge_attributes(batch, chunk, std::nullopt);
-  set_layer_extents(batch, chunk.ring_ptr.span(), chunk.hops, layers, halo_exact && chunk.hops > 0);
+  set_layer_extents(
+      batch, chunk.graph, chunk.ring_ptr.span(), chunk.hops, layers, halo_exact && chunk.hops > 0);
+  add_relation_graphs(batch, chunk.graph);
   batch.bytes = memory_of(batch);
   return batch;
 }
@@ -233,9 +289,34 @@ Batch make_range_batch(const GraphChunk& chunk,
   set_features(
       batch, gather_features(chunk.features, part.parent_node), part.graph.nodes, global_id);
   set_edge_attributes(batch, chunk, part.parent_edge);
-  set_layer_extents(batch, part.ring_ptr, layers, layers, true);
+  set_layer_extents(batch, part.graph, part.ring_ptr, layers, layers, true);
+  add_relation_graphs(batch, part.graph);
   batch.bytes = memory_of(batch);
   return batch;
+}
+
+void add_relation_graphs(Batch& batch, const CsrGraph& graph) {
+  if (batch.placement.relations == 0 || !batch.edge_type.defined())
+    return;
+  const at::Tensor types = batch.edge_type.cpu();
+  const std::span<const std::int64_t> type(types.const_data_ptr<std::int64_t>(),
+                                           static_cast<std::size_t>(types.numel()));
+  const auto global = batch.global_id.const_data_ptr<std::int64_t>();
+  const SharedArray<std::int64_t> global_id(
+      std::vector<std::int64_t>(global, global + batch.global_id.numel()));
+  for (const std::int64_t t : type) {
+    if (t < 0 || t >= batch.placement.relations) {
+      fail(
+          ExitCode::kData,
+          "edge type {} found, the model knows the relations 0 to {}; preprocess the data with the "
+          "relations of the training's dataset",
+          t,
+          batch.placement.relations - 1);
+    }
+  }
+  batch.relations.clear();
+  for (std::int64_t t = 0; t < batch.placement.relations; ++t)
+    batch.relations.push_back(edges_of_relation(batch, graph, global_id, type, t));
 }
 
 TargetRows target_rows(const NodeTarget& target,

@@ -26,8 +26,10 @@ struct TargetRows {
 /// Where and in which type batches are built.
 struct BatchPlacement {
   at::Device device = at::kCPU;
-  at::ScalarType dtype = at::kFloat;
+  at::ScalarType dtype = at::kFloat;  ///< storage type: float, double or bfloat16
   const KernelTable* kernels = nullptr;
+  std::int64_t relations = 0;  ///< relation graphs to build; 0 where no layer has parameters by
+                               ///< relation
 };
 
 /// Node inputs: dense x [N,F] or sparse rows; exactly one is filled.
@@ -35,6 +37,14 @@ struct BatchFeatures {
   at::Tensor dense;
   std::optional<PreparedSparse> sparse;
   std::int64_t width = 0;
+};
+
+/// The in-edges of one relation over the nodes of the batch.
+struct RelationGraph {
+  PreparedGraph graph;
+  at::Tensor position;  ///< int64 [E_t] places of its edges in the batch's in-edges, ascending
+  at::Tensor occupied;  ///< bool [rows] rows with an edge of the relation
+  std::vector<std::int64_t> edges_out;  ///< [L] edges of the rows of layer l
 };
 
 /// Immutable once built. N nodes sorted by ring; layer l of L reads the first nodes_in[l] and
@@ -45,9 +55,11 @@ struct Batch {
   at::Tensor global_id;  ///< int64 [N] on the CPU: keys random numbers
   at::Tensor edge_x;  ///< [E,Fe] features of the in-edges in their order, fp32 (fp64 under fp64);
                       ///< undefined: none
-  at::Tensor edge_type;                ///< int64 [E] relation of each in-edge; undefined: none
-  std::vector<std::int64_t> nodes_in;  ///< [L]
-  std::vector<std::int64_t> rows_out;  ///< [L]; rows_out[l] = nodes_in[l+1]
+  at::Tensor edge_type;                  ///< int64 [E] relation of each in-edge; undefined: none
+  std::vector<std::int64_t> nodes_in;    ///< [L]
+  std::vector<std::int64_t> rows_out;    ///< [L]; rows_out[l] = nodes_in[l+1]
+  std::vector<std::int64_t> edges_out;   ///< [L] in-edges of the first rows_out[l] rows
+  std::vector<RelationGraph> relations;  ///< by relation; empty where none are placed
   BatchPlacement placement;
   std::int64_t bytes = 0;  ///< held in memory, for the cache
 };
@@ -70,6 +82,10 @@ Batch make_range_batch(const GraphChunk& chunk,
                        const BatchPlacement& placement,
                        std::vector<std::int64_t>& row_of_target);
 
+/// Fills batch.relations from batch.edge_type and the host graph that the batch was made of. Throws
+/// Error(kData) for a type that is not in [0, placement.relations).
+void add_relation_graphs(Batch& batch, const CsrGraph& graph);
+
 /// Rows of one split, in ascending order. Unknown labels are left out of no split but 0, by the
 /// format.
 TargetRows target_rows(const NodeTarget& target,
@@ -80,5 +96,9 @@ TargetRows target_rows(const NodeTarget& target,
 /// The copy of `host` that kernels of `device` can read (a no-op on the CPU).
 template <class T>
 SharedArray<T> place_array(const SharedArray<T>& host, at::Device device);
+
+/// The array as a tensor that shares its memory; `device` is where it was placed.
+template <class T>
+at::Tensor array_view(const SharedArray<T>& array, at::Device device);
 
 }  // namespace regatta

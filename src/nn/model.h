@@ -15,16 +15,18 @@
 namespace regatta {
 
 struct ModelShape {
-  std::int64_t features = 0;       ///< F of the dataset
-  std::int64_t outputs = 0;        ///< what `width: 0` of the last layer stands for
+  std::int64_t features = 0;  ///< F of the dataset
+  std::int64_t outputs = 0;   ///< what `width: 0` of the last layer stands for
   std::uint64_t seed = 0;
-  at::ScalarType dtype = at::kFloat;
-  std::int64_t edge_features = 0;  ///< Fe of the dataset, 0 = none
-  std::int64_t edge_types = 0;     ///< relations of the dataset, 0 = none
+  at::ScalarType dtype = at::kFloat;  ///< of parameters: float, or double for fp64
+  std::int64_t edge_features = 0;     ///< Fe of the dataset, 0 = none
+  std::int64_t edge_types = 0;        ///< relations of the dataset, 0 = none
 };
 
-/// Parameters are named layers.<l>.<...>. Throws Error(kUsage) for a width of 0 before the last
-/// layer or a last layer whose output is not `outputs` wide.
+/// Parameters are named layers.<l>.<...>; with jumping knowledge (Xu et al. 2018), head_weight
+/// [K,outputs] and head_bias [outputs]. Throws Error(kUsage) for a width of 0 before the last
+/// layer, a last layer whose output is not `outputs` wide where no head follows, and layers of
+/// unequal widths under jumping_knowledge: max.
 class Model : public torch::nn::Module {
  public:
   Model(const ModelOptions& options, const ModelShape& shape);
@@ -35,6 +37,12 @@ class Model : public torch::nn::Module {
   /// x [nodes_in[l], width] -> [rows_out[l], width']. The trainer calls it layer by layer, so that
   /// rows can be exchanged between layers.
   at::Tensor forward_layer(int layer, const PassContext& pass, const at::Tensor& x);
+  /// Logits [rows_out[L-1], outputs] in the working type from the outputs of all layers. Layer l
+  /// computed a prefix of the rows of the one before, so the head reads the last layer's rows of
+  /// each.
+  at::Tensor finish(const std::vector<at::Tensor>& layers) const;
+  /// Relation graphs that a batch has to hold for this model: T, or 0.
+  std::int64_t relations() const { return relations_; }
   at::Tensor attention(int layer, const PassContext& pass, const at::Tensor& x);
 
   /// Parameters in a fixed order, with their names.
@@ -42,10 +50,19 @@ class Model : public torch::nn::Module {
   std::vector<at::Tensor> tensors() const;
 
  private:
+  void add_head(const ModelShape& shape);
+
+  std::string jumping_knowledge_;
+  std::int64_t relations_ = 0;
   std::vector<std::shared_ptr<AttentionLayer>> layers_;
+  at::Tensor head_weight_, head_bias_;
 };
 
-/// Logits [T', outputs]: forward_layer over all layers.
+/// Error(kUsage) for options that are exact on some datasets alone: norm: graph needs one chunk
+/// and, in training, `full_step`.
+void check_model_fits(const ModelOptions& options, std::size_t chunks, bool full_step);
+
+/// Logits [T', outputs]: forward_layer over all layers, then finish.
 at::Tensor forward_all(Model& model, const PassContext& pass);
 
 }  // namespace regatta

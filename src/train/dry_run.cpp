@@ -3,6 +3,7 @@
 #include "nn/model.h"
 #include "tasks/task.h"
 #include "train/assignment.h"
+#include "train/model_checkpoint.h"
 #include "train/trainer.h"
 
 #include <torch/torch.h>
@@ -24,30 +25,43 @@ std::string step_text(const StepOptions& step) {
 }
 
 struct MemoryModel {
-  double bytes_a_value = 4;
+  double bytes_a_value = 4;  ///< storage type
+  double bytes_a_parameter = 4;
   double values_a_node = 0;   ///< kept for backward over all layers
   double feature_values = 0;  ///< a node's input
   double edge_bytes = 24;     ///< an edge's place in both lists, its features and type
   double parameters = 0;
 };
 
+/// Rows of H*D that a layer projects its input to.
+double projections(const LayerOptions& layer) {
+  if (layer.attention == "transformer")
+    return 3;
+  return layer.attention == "gatv2" && !layer.share_weights ? 2 : 1;
+}
+
 MemoryModel memory_model(const TrainJob& job,
                          const Manifest& manifest,
                          const Model& model,
                          std::int64_t classes) {
   MemoryModel memory;
-  memory.bytes_a_value = job.runtime.precision == "fp64" ? 8 : 4;
+  const std::string& precision = job.runtime.precision;
+  memory.bytes_a_value = precision == "fp64" ? 8 : precision == "bf16" ? 2 : 4;
+  memory.bytes_a_parameter = precision == "fp64" ? 8 : 4;
   for (const LayerOptions& layer : job.model.layers) {
     const double width = static_cast<double>(layer.width == 0 ? classes : layer.width) *
                          static_cast<double>(layer.heads);
-    // z, O, C, y and the activation's input, with gradients of the two largest alive at a time
-    memory.values_a_node += 7 * width;
+    // projections, O, C, y and the activation's input, with gradients of the two largest alive at a
+    // time; the feed-forward block's hidden rows before and after GELU
+    memory.values_a_node +=
+        (6 + projections(layer)) * width + 2 * static_cast<double>(layer.feed_forward);
   }
   if (manifest.feature_kind == "dense") {
     memory.feature_values = static_cast<double>(manifest.feature_width);
   }
-  memory.edge_bytes += memory.bytes_a_value * static_cast<double>(manifest.edge_features.width) +
-                       (manifest.edge_types.names.empty() ? 0 : 8);
+  memory.edge_bytes +=
+      memory.bytes_a_parameter * static_cast<double>(manifest.edge_features.width) +
+      (manifest.edge_types.names.empty() ? 0 : 8);
   for (const at::Tensor& parameter : model.tensors()) {
     memory.parameters += static_cast<double>(parameter.numel());
   }
@@ -71,7 +85,8 @@ double rank_bytes(const std::vector<std::int64_t>& chunks,
         std::max(activations,
                  memory.values_a_node * memory.bytes_a_value * static_cast<double>(chunk.nodes));
   }
-  return std::min(cached, cache_limit) + activations + 5 * memory.parameters * memory.bytes_a_value;
+  return std::min(cached, cache_limit) + activations +
+         5 * memory.parameters * memory.bytes_a_parameter;
 }
 
 std::string describe_ranks(const std::vector<Step>& steps,
@@ -118,13 +133,10 @@ std::string describe_ranks(const std::vector<Step>& steps,
 
 std::string describe_dry_run(const TrainJob& job, const Manifest& manifest, int world_size) {
   const auto task = make_task(job.task, manifest);
-  const Model model(job.model,
-                    ModelShape{manifest.feature_width,
-                               task->output_width(),
-                               static_cast<std::uint64_t>(job.train.seed),
-                               at::kFloat,
-                               manifest.edge_features.width,
-                               edge_type_count(manifest)});
+  const Model model(
+      job.model,
+      model_shape(
+          manifest, task->output_width(), static_cast<std::uint64_t>(job.train.seed), at::kFloat));
   const MemoryModel memory = memory_model(job, manifest, model, task->output_width());
   const auto steps = make_plan(chunk_loads(manifest, *task, job.task.target),
                                job.train.step,

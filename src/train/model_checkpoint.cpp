@@ -1,6 +1,7 @@
 #include "train/model_checkpoint.h"
 
 #include "core/error.h"
+#include "nn/precision.h"
 #include "train/training_state.h"
 
 #include <torch/torch.h>
@@ -11,6 +12,18 @@
 #include <map>
 
 namespace regatta {
+
+ModelShape model_shape(const Manifest& manifest,
+                       std::int64_t outputs,
+                       std::uint64_t seed,
+                       at::ScalarType dtype) {
+  return {manifest.feature_width,
+          outputs,
+          seed,
+          working_type(dtype),
+          manifest.edge_features.width,
+          edge_type_count(manifest)};
+}
 
 NamedTensors model_checkpoint_tensors(const Model& model) {
   NamedTensors tensors;
@@ -93,14 +106,10 @@ LoadedModel load_model(const std::string& where,
   LoadedModel loaded;
   loaded.job = job_of_checkpoint(checkpoint.state, where);
   loaded.classes = checkpoint.state.at("dataset").value("classes", std::vector<std::string>{});
-  loaded.model =
-      std::make_shared<Model>(loaded.job.model,
-                              ModelShape{manifest.feature_width,
-                                         static_cast<std::int64_t>(loaded.classes.size()),
-                                         0,
-                                         placement.dtype,
-                                         manifest.edge_features.width,
-                                         edge_type_count(manifest)});
+  check_model_fits(loaded.job.model, manifest.chunks.size(), true);
+  loaded.model = std::make_shared<Model>(
+      loaded.job.model,
+      model_shape(manifest, static_cast<std::int64_t>(loaded.classes.size()), 0, placement.dtype));
   load_model_tensors(*loaded.model, checkpoint.model, where);
   loaded.model->to(placement.device);
   loaded.model->eval();

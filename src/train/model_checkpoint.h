@@ -1,9 +1,6 @@
 // Between a model in memory and the tensors of a checkpoint.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "checkpoint/checkpoint.h"
 #include "comm/communicator.h"
 #include "data/graph_chunk.h"
@@ -12,7 +9,16 @@
 #include "tasks/task.h"
 #include "train/train_options.h"
 
+#include <memory>
+#include <string>
+
 namespace regatta {
+
+/// What a model over this dataset is made for; `dtype` is the storage type.
+ModelShape model_shape(const Manifest& manifest,
+                       std::int64_t outputs,
+                       std::uint64_t seed,
+                       at::ScalarType dtype);
 
 /// Copies of all parameters on the CPU, in the model's order.
 NamedTensors model_checkpoint_tensors(const Model& model);

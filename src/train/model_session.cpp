@@ -1,9 +1,9 @@
 #include "train/model_session.h"
 
-#include <nlohmann/json.hpp>
-
 #include "config/yaml_loader.h"
 #include "train/training_state.h"
+
+#include <nlohmann/json.hpp>
 
 namespace regatta {
 namespace {
@@ -35,6 +35,7 @@ ModelSession::ModelSession(const ModelSessionArguments& arguments,
   dataset = std::make_shared<const Dataset>(arguments.dataset, job.read);
   runtime = make_runtime(job.runtime, world);
   loaded = load_model(folder, dataset->manifest(), runtime.placement);
+  runtime.placement.relations = loaded.model->relations();
   if (use == ModelUse::kEvaluate)
     task = make_task(job.task, dataset->manifest());
   store = std::make_unique<BatchStore>(dataset,

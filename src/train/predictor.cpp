@@ -1,13 +1,13 @@
 #include "train/predictor.h"
 
+#include "core/error.h"
+#include "train/evaluator.h"
+
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-
-#include "core/error.h"
-#include "train/evaluator.h"
 
 namespace regatta {
 namespace {
@@ -24,15 +24,17 @@ void predict_chunk(Model& model,
                    Predictions& result) {
   const PassContext pass{&prepared.batch};
   const std::int64_t owned = prepared.chunk->num_owned;
+  std::vector<at::Tensor> layers;
   at::Tensor h = Model::input(prepared.batch);
   for (int l = 0; l < model.num_layers(); ++l) {
     h = model.forward_layer(l, pass, h);
+    layers.push_back(h);
     if (l == columns.embedding_layer) {
       append_rows(result.embedding, h.narrow(0, 0, owned));
       result.embedding_width = h.size(1);
     }
   }
-  const at::Tensor logits = h.narrow(0, 0, owned);
+  const at::Tensor logits = model.finish(layers).narrow(0, 0, owned);
   result.classes = logits.size(1);
   const at::Tensor predicted = logits.argmax(1).cpu();
   const auto* p = predicted.const_data_ptr<std::int64_t>();

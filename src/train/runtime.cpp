@@ -1,14 +1,14 @@
 #include "train/runtime.h"
 
-#include <sched.h>
-#include <torch/torch.h>
-
-#include <algorithm>
-
 #include "core/cuda_library.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/parallel.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <sched.h>
 
 namespace regatta {
 namespace {
@@ -81,7 +81,9 @@ Runtime make_runtime(const RuntimeOptions& options, Communicator& world) {
   runtime.gradients = &world;
   set_compute_threads(runtime.threads);
   at::set_num_threads(runtime.threads);
-  runtime.placement.dtype = options.precision == "fp64" ? at::kDouble : at::kFloat;
+  runtime.placement.dtype = options.precision == "fp64"   ? at::kDouble
+                            : options.precision == "bf16" ? at::kBFloat16
+                                                          : at::kFloat;
   runtime.placement.kernels =
       options.kernels == "reference" ? &reference_kernels() : &cpu_kernels();
   const CudaPlugin* plugin = wanted_gpu(options);

@@ -67,7 +67,10 @@ void TrainOptions::declare(OptionGroup& group) {
 void RuntimeOptions::declare(OptionGroup& group) {
   group.choice("device", device, {"auto", "cpu", "cuda"}, "where to train");
   group.choice("backend", backend, {"auto", "mpi", "nccl"}, "how gradients are summed");
-  group.choice("precision", precision, {"fp32", "fp64"}, "of parameters and activations");
+  group.choice("precision",
+               precision,
+               {"fp32", "bf16", "fp64"},
+               "of features and activations; bf16 keeps parameters, logits and sums in fp32");
   group.choice("kernels",
                kernels,
                {"auto", "cpu", "reference"},

@@ -72,13 +72,10 @@ Trainer::Trainer(const TrainJob& job,
   const Manifest& manifest = dataset_->manifest();
   task_ = make_task(job_.task, manifest);
   const auto seed = static_cast<std::uint64_t>(job_.train.seed);
-  model_ = std::make_shared<Model>(job_.model,
-                                   ModelShape{manifest.feature_width,
-                                              task_->output_width(),
-                                              seed,
-                                              runtime_.placement.dtype,
-                                              manifest.edge_features.width,
-                                              edge_type_count(manifest)});
+  check_model_fits(job_.model, manifest.chunks.size(), job_.train.step.full());
+  model_ = std::make_shared<Model>(
+      job_.model, model_shape(manifest, task_->output_width(), seed, runtime_.placement.dtype));
+  runtime_.placement.relations = model_->relations();
   model_->to(runtime_.placement.device);
   optimiser_ = make_optimiser(job_.train.optimiser, model_->named());
   reducer_ = std::make_unique<GradientReducer>(
@@ -160,15 +157,23 @@ double Trainer::global_weight(const Step& step,
   return sum;
 }
 
-double Trainer::backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch) {
-  const auto seed = static_cast<std::uint64_t>(job_.train.seed);
+std::shared_ptr<const PreparedChunk> Trainer::take(const MicroBatch& micro, std::uint64_t epoch) {
   std::shared_ptr<const PreparedChunk> part = store_->next();
-  if (!micro.whole) {
-    const auto order = target_order(
-        part->targets[static_cast<std::size_t>(Split::kTrain)].count(), seed, epoch, micro.chunk);
-    part = std::make_shared<PreparedChunk>(store_->range(*part, micro, order));
-  }
-  PassContext pass{&part->batch, true, seed, static_cast<std::uint64_t>(state_.step)};
+  if (micro.whole)
+    return part;
+  const auto order = target_order(part->targets[static_cast<std::size_t>(Split::kTrain)].count(),
+                                  static_cast<std::uint64_t>(job_.train.seed),
+                                  epoch,
+                                  micro.chunk);
+  return std::make_shared<PreparedChunk>(store_->range(*part, micro, order));
+}
+
+double Trainer::backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch) {
+  const std::shared_ptr<const PreparedChunk> part = take(micro, epoch);
+  PassContext pass{&part->batch,
+                   true,
+                   static_cast<std::uint64_t>(job_.train.seed),
+                   static_cast<std::uint64_t>(state_.step)};
   const at::Tensor logits = forward_all(*model_, pass);
   const at::Tensor loss =
       task_->loss_sum(logits, part->targets[static_cast<std::size_t>(Split::kTrain)]) / weight;
@@ -192,29 +197,55 @@ double Trainer::gradients_of_step(const Step& step, std::uint64_t epoch) {
   return loss;
 }
 
+std::string Trainer::first_fault(const Step& step, std::uint64_t epoch) {
+  const torch::NoGradGuard no_grad;
+  FiniteTrace trace;
+  for (const auto& [name, parameter] : model_->named()) trace.see(-1, name, parameter);
+  const auto parts = assign(step, world_.size());
+  const auto& mine = parts[static_cast<std::size_t>(world_.rank())];
+  std::vector<std::int64_t> chunks;
+  for (const std::size_t i : mine) chunks.push_back(step.micro_batches[i].chunk);
+  store_->begin(chunks);
+  for (const std::size_t i : mine) {
+    const auto part = take(step.micro_batches[i], epoch);
+    PassContext pass{&part->batch,
+                     true,
+                     static_cast<std::uint64_t>(job_.train.seed),
+                     static_cast<std::uint64_t>(state_.step),
+                     &trace};
+    trace.see(-1, "logits of the model", forward_all(*model_, pass));
+  }
+  const std::string& found = trace.fault();
+  for (const auto& text :
+       world_.all_gather(std::as_bytes(std::span<const char>(found.data(), found.size())))) {
+    if (!text.empty())
+      return {reinterpret_cast<const char*>(text.data()), text.size()};
+  }
+  return "";
+}
+
 /// All ranks hold the same loss and gradients here, so they decide alike without a message.
-bool Trainer::finite_everywhere(double loss) {
+bool Trainer::finite_everywhere(double loss, const Step& step, std::uint64_t epoch) {
   last_grad_norm_ = gradient_norm(model_->tensors());
   if (std::isfinite(loss) && std::isfinite(last_grad_norm_))
     return true;
-  std::string culprit = "the loss";
-  for (const auto& [name, parameter] : model_->named()) {
-    if (parameter.grad().defined() && !at::isfinite(parameter.grad()).all().item<bool>()) {
-      culprit = "the gradient of " + name;
-      break;
-    }
-  }
+  FiniteTrace gradients;
+  for (const auto& [name, parameter] : model_->named())
+    gradients.see(-1, "gradient of " + name, parameter.grad());
+  std::string culprit = gradients.fault();
+  if (culprit.empty())
+    culprit = std::isfinite(loss) ? "the norm of the gradients overflows" : "the loss overflows";
   if (job_.train.on_non_finite == "stop") {
+    const std::string forward = first_fault(step, epoch);
     fail(ExitCode::kNonFinite,
-         "step {}: {} is not finite (loss {}); lower train.optimiser.learning_rate, set "
-         "train.clip_norm, "
-         "or skip such steps with train.on_non_finite: skip",
+         "step {}: not finite (loss {}): {}; lower train.optimiser.learning_rate, set "
+         "train.clip_norm, or skip such steps with train.on_non_finite: skip",
          state_.step + 1,
-         culprit,
-         loss);
+         loss,
+         forward.empty() ? culprit : forward);
   }
   if (world_.rank() == 0)
-    log::warn("step {}: {} is not finite, the step is skipped", state_.step + 1, culprit);
+    log::warn("step {}: {}; the step is skipped", state_.step + 1, culprit);
   return false;
 }
 
@@ -232,7 +263,7 @@ void Trainer::apply_gradients() {
 
 double Trainer::train_step(const Step& step, std::uint64_t epoch) {
   const double loss = gradients_of_step(step, epoch);
-  if (finite_everywhere(loss))
+  if (finite_everywhere(loss, step, epoch))
     apply_gradients();
   if (state_.first_losses.size() < kFirstLosses)
     state_.first_losses.push_back(loss);

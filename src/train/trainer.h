@@ -51,11 +51,16 @@ class Trainer {
 
  private:
   void start(bool resume);
+  /// The announced chunk, or the range of it that `micro` is.
+  std::shared_ptr<const PreparedChunk> take(const MicroBatch& micro, std::uint64_t epoch);
   double backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch);
   double global_weight(const Step& step, const std::vector<std::size_t>& mine, std::uint64_t epoch);
   /// Training targets of a chunk, on the CPU, read once.
   const TargetRows& training_targets(std::int64_t chunk);
-  bool finite_everywhere(double loss);
+  bool finite_everywhere(double loss, const Step& step, std::uint64_t epoch);
+  /// The first tensor that is not finite when `step` is computed again, by layer, name and shape;
+  /// empty where the forward is finite. Collective.
+  std::string first_fault(const Step& step, std::uint64_t epoch);
   void apply_gradients();
   EpochReport train_epoch(std::int64_t epoch);
   void validate(EpochReport& report);

@@ -180,9 +180,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"DecimalComma", with("0.005", "0,005"), {}, "^FILE:15:20: train\\.optimiser"},
         BadConfig{
             "BooleanYes",
-            with("heads: 8", "residual: yes"),
+            with("heads: 8", "bias: yes"),
             {},
-            "^FILE:9:34: model\\.layers\\[0\\]\\.residual: expected true or false, found 'yes'"},
+            "^FILE:9:30: model\\.layers\\[0\\]\\.bias: expected true or false, found 'yes'"},
         BadConfig{"UnknownChoice",
                   with("adam", "adan"),
                   {},

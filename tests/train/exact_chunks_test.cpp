@@ -58,7 +58,9 @@ TEST_P(ExactChunks, LossesAndGradientsEqualOneChunkOnOneRank) {
   job.runtime.precision = GetParam().precision;
   for (LayerOptions& layer : job.model.layers) {
     layer.attention = GetParam().attention;
-    layer.residual = layer.layer_norm = GetParam().attention == "dot";
+    const bool dot = GetParam().attention == "dot";
+    layer.residual = dot ? "linear" : "none";
+    layer.layer_norm = dot;
   }
   const std::string rank = std::to_string(world.rank());
   make_cora(folder.path() + "/reference-" + rank, 1, *alone);
@@ -87,7 +89,9 @@ INSTANTIATE_TEST_SUITE_P(Kinds,
                          ::testing::Values(Case{"gat", "fp32", "full", 1e-5},
                                            Case{"gat", "fp64", "full", 1e-10},
                                            Case{"dot", "fp32", "full", 1e-5},
-                                           Case{"dot", "fp64", "full", 1e-10}),
+                                           Case{"dot", "fp64", "full", 1e-10},
+                                           Case{"gatv2", "fp64", "full", 1e-10},
+                                           Case{"transformer", "fp64", "full", 1e-10}),
                          [](const auto& info) {
                            return info.param.attention + info.param.precision;
                          });

@@ -99,7 +99,10 @@ TEST_F(TrainerTest, NonFiniteLossStopsOrSkipsOnAllRanksAlike) {
     FAIL() << "a diverged training went on";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kNonFinite) << error.what();
-    EXPECT_NE(std::string(error.what()).find("step"), std::string::npos);
+    const std::string message = error.what();
+    EXPECT_NE(message.find("step"), std::string::npos);
+    EXPECT_NE(message.find("model.layers."), std::string::npos) << message;
+    EXPECT_NE(message.find("tensor '"), std::string::npos) << message;
   }
   job.train.on_non_finite = "skip";
   EXPECT_EQ(train(job, "skip").steps, 3);

@@ -1,8 +1,7 @@
-// GAT (Velickovic et al. 2018): e_ij = LeakyReLU(a_s . z_j + a_d . z_i).
-#include <torch/torch.h>
+// GAT (Velickovic et al. 2018): e_ij = LeakyReLU(a_s . z_j + a_d . z_i + a_e . W_e x_ij).
+#include "nn/attention_mechanism.h"
 
-#include "nn/attention_layer.h"
-#include "nn/initial_weights.h"
+#include <torch/torch.h>
 
 namespace regatta {
 namespace {
@@ -10,38 +9,49 @@ namespace {
 class GatAttention : public AttentionMechanism {
  public:
   GatAttention(const LayerOptions& options, const MechanismShape& shape)
-      : negative_slope_(options.negative_slope) {
-    source_ = register_parameter("source", initial(shape, ".source"));
-    destination_ = register_parameter("destination", initial(shape, ".destination"));
+      : heads_(shape.heads),
+        width_(shape.width),
+        negative_slope_(options.negative_slope),
+        logit_scale_(options.logit_scale) {
+    weight_ = register_projection(*this, shape, "weight");
+    source_ = register_attention_vector(*this, shape, "source");
+    destination_ = register_attention_vector(*this, shape, "destination");
+    edge_weight_ = register_edge_weight(*this, shape, "edge_weight", heads_ * width_);
+    if (edge_weight_.defined())
+      edge_ = register_attention_vector(*this, shape, "edge");
   }
 
-  at::Tensor attend(AttentionCall call, const at::Tensor& z) override {
-    fill(call);
-    return regatta::attend(call, z, source_logit(z), destination_logit(call, z));
-  }
-  at::Tensor weights(AttentionCall call, const at::Tensor& z) override {
-    fill(call);
-    return attention_weights(call, z, source_logit(z), destination_logit(call, z));
+  AttentionTensors prepare(AttentionCall& call,
+                           const LayerInput& input,
+                           const at::Tensor& edge_x) override {
+    call.kind = AttentionKind::kGat;
+    call.negative_slope = negative_slope_;
+    const std::int64_t nodes = input.nodes();
+    AttentionTensors tensors;
+    tensors[TensorRole::kValue] = input.project(weight_, nodes).view({nodes, heads_, width_});
+    // a . (xW) = x (W a): a narrow product instead of another pass over z.
+    const at::Tensor folded = torch::cat({fold(weight_, source_), fold(weight_, destination_)}, 1);
+    const at::Tensor logits = input.project(folded, nodes, weight_.scalar_type());
+    tensors[TensorRole::kSourceLogit] = logits.narrow(1, 0, heads_);
+    tensors[TensorRole::kDestinationLogit] =
+        logits.narrow(0, 0, call.rows).narrow(1, heads_, heads_);
+    if (edge_x.defined())
+      tensors[TensorRole::kEdgeLogit] = torch::mm(edge_x, fold(edge_weight_, edge_));
+    return tensors;
   }
 
  private:
-  static at::Tensor initial(const MechanismShape& shape, const char* suffix) {
-    return glorot_uniform({shape.heads, shape.width},
-                          shape.heads,
-                          shape.width,
-                          {shape.seed, shape.name + suffix, shape.dtype});
-  }
-  void fill(AttentionCall& call) const {
-    call.kind = AttentionKind::kGat;
-    call.negative_slope = negative_slope_;
-  }
-  at::Tensor source_logit(const at::Tensor& z) { return (z * source_).sum(-1); }
-  at::Tensor destination_logit(const AttentionCall& call, const at::Tensor& z) {
-    return (z.narrow(0, 0, call.rows) * destination_).sum(-1);
+  /// [F,H] of a projection [F,H*D] and a vector [H,D]. LeakyReLU(c u) = c LeakyReLU(u), so the
+  /// scale of the logits goes in here.
+  at::Tensor fold(const at::Tensor& projection, const at::Tensor& vector) const {
+    return (projection.view({-1, heads_, width_}) * (vector * logit_scale_)).sum(-1);
   }
 
-  double negative_slope_;
-  at::Tensor source_, destination_;  // [H,D]
+  std::int64_t heads_, width_;
+  double negative_slope_, logit_scale_;
+  at::Tensor weight_;                       // [F,H*D]
+  at::Tensor source_, destination_, edge_;  // [H,D]
+  at::Tensor edge_weight_;                  // [Fe,H*D]
 };
 
 }  // namespace

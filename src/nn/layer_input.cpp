@@ -1,0 +1,49 @@
+#include "nn/layer_input.h"
+
+#include "nn/dense_product.h"
+#include "nn/keyed_dropout.h"
+#include "nn/precision.h"
+#include "nn/sparse_projection.h"
+
+namespace regatta {
+namespace {
+
+/// 1/(1-p) would lose digits in bfloat16, so that is multiplied in float.
+at::Tensor dropped(const at::Tensor& x, const at::Tensor& global_id, const DropoutArgs& dropout) {
+  if (dropout.probability <= 0)
+    return x;
+  return keyed_dropout(
+             x.to(working_type(x.scalar_type())), global_id, dropout.probability, dropout.key)
+      .to(x.scalar_type());
+}
+
+}  // namespace
+
+LayerInput::LayerInput(const Batch& batch,
+                       std::int64_t nodes,
+                       const at::Tensor& x,
+                       const DropoutArgs& dropout)
+    : batch_(batch), nodes_(nodes), dropout_(dropout) {
+  if (x.defined())
+    x_ = dropped(x, batch.global_id, dropout);
+}
+
+at::Tensor LayerInput::project(const at::Tensor& weight,
+                               std::int64_t rows,
+                               at::ScalarType type) const {
+  if (x_.defined())
+    return dense_product(x_.narrow(0, 0, rows), weight, type);
+  return sparse_project(batch_, rows, weight, type, dropout_);
+}
+
+at::Tensor LayerInput::project(const at::Tensor& weight, std::int64_t rows) const {
+  return project(weight, rows, batch_.placement.dtype);
+}
+
+at::Tensor LayerInput::dense(std::int64_t rows) const {
+  if (x_.defined())
+    return x_.narrow(0, 0, rows);
+  return dropped(densified(batch_, rows), batch_.global_id, dropout_);
+}
+
+}  // namespace regatta

@@ -1,0 +1,36 @@
+#include "nn/normalisation.h"
+
+#include <torch/torch.h>
+
+namespace regatta {
+namespace {
+
+constexpr double kEpsilon = 1e-5;
+
+}  // namespace
+
+Normalisation::Normalisation(torch::nn::Module& owner,
+                             const std::string& kind,
+                             const std::string& name,
+                             std::int64_t width,
+                             at::ScalarType dtype) {
+  if (kind == "none")
+    return;
+  weight_ = owner.register_parameter(name + "_weight", torch::ones({width}, dtype));
+  bias_ = owner.register_parameter(name + "_bias", torch::zeros({width}, dtype));
+  if (kind == "graph")
+    mean_scale_ = owner.register_parameter(name + "_mean_scale", torch::ones({width}, dtype));
+}
+
+at::Tensor Normalisation::apply(const at::Tensor& x_in) const {
+  if (!defined())
+    return x_in;
+  const at::Tensor x = x_in.to(weight_.scalar_type());
+  if (!mean_scale_.defined())
+    return torch::layer_norm(x, {x.size(1)}, weight_, bias_, kEpsilon);
+  const at::Tensor centred = x - x.mean(0) * mean_scale_;
+  const at::Tensor variance = centred.square().mean(0);
+  return centred * (weight_ * torch::rsqrt(variance + kEpsilon)) + bias_;
+}
+
+}  // namespace regatta

@@ -1,0 +1,23 @@
+// Sparse features times a dense matrix as an autograd function, and sparse features made dense.
+#pragma once
+
+#include "nn/batch.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace regatta {
+
+/// Y [rows,K] of type `type` = dropout(X)[:rows] W for the batch's sparse features; differentiable
+/// in W [F,K], whose gradient has W's type.
+at::Tensor sparse_project(const Batch& batch,
+                          std::int64_t rows,
+                          const at::Tensor& weight,
+                          at::ScalarType type,
+                          const DropoutArgs& dropout);
+
+/// The first `rows` rows of the batch's sparse features as a dense [rows,F] of the storage type.
+at::Tensor densified(const Batch& batch, std::int64_t rows);
+
+}  // namespace regatta
