@@ -2,6 +2,8 @@
 // allows.
 #pragma once
 
+#include "bench/bench_graph.h"
+
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
@@ -11,27 +13,27 @@ namespace regatta {
 
 class OptionGroup;
 
-/// A random graph and one layer over it.
+/// One layer's kernels over a graph.
 struct AttentionBenchOptions {
-  std::int64_t nodes = 100000;
-  std::int64_t edges = 2400000;
+  BenchGraphOptions graph;
   std::int64_t heads = 4;
   std::int64_t width = 64;
   std::string kind = "gat";
-  double dropout = 0;
+  std::string precision = "fp32";
+  double attention_dropout = 0;
+  double message_dropout = 0;
   std::int64_t repeats = 5;
 
   void declare(OptionGroup& group);
 };
 
-/// Runs forward and backward in fp32 on compute_threads() threads, after a warm-up, `repeats` times
-/// each.
+/// Runs forward and backward on compute_threads() threads, after a warm-up, `repeats` times each.
 ///
-/// Returns {machine, threads, case, bounds, passes}; a pass holds table, pass, time {median,
-/// minimum, maximum}, floor and percent {compulsory, gather}. Times and floors are in seconds. The
-/// floor `compulsory` moves every array once at the measured copy rate; `gather` lets every edge
-/// fetch its row at the measured gather rate (docs/performance.md). Both rates are measured in the
-/// same call. The reference table is timed too where it takes seconds, not minutes.
+/// Returns {machine, commit, date, threads, case, bounds, passes, errors}; a pass holds table,
+/// pass, time {median, minimum, maximum}, floor and percent (attention_floor.h). Times and floors
+/// are in seconds, and all rates are measured in the same call. Where the plain loops take seconds,
+/// not minutes, the reference table is timed too and `errors` holds |a-b|/|b| of each result
+/// against the reference in fp64 on the same inputs, by table; else it is null.
 nlohmann::ordered_json bench_attention(const AttentionBenchOptions& options);
 
 }  // namespace regatta

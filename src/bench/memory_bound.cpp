@@ -5,78 +5,181 @@
 #include "core/timer.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
+#include <new>
 #include <vector>
+
+// The loops for each kind of vector unit, chosen at start: those of the oldest would be the bound
+// themselves.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define REGATTA_ALL_VECTORS __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define REGATTA_ALL_VECTORS
+#endif
 
 namespace regatta {
 namespace {
 
 constexpr std::int64_t kPieces = 64;
 constexpr int kRuns = 4;
+constexpr std::int64_t kBlockBytes = std::int64_t{13} << 20;
 
-double best_seconds(const std::function<void(std::int64_t)>& piece) {
+using Words = std::uint32_t;
+using Lanes = Words __attribute__((vector_size(64)));
+constexpr std::size_t kLanes = 16;
+
+/// Whole cache lines of words; what they hold is whatever is written there.
+struct AlignedWords {
+  explicit AlignedWords(std::size_t count)
+      : memory(static_cast<Words*>(std::aligned_alloc(64, (count * sizeof(Words) + 63) / 64 * 64)),
+               &std::free) {
+    if (memory == nullptr)
+      throw std::bad_alloc();
+  }
+  std::unique_ptr<Words, decltype(&std::free)> memory;
+};
+
+/// A table in rows of `words` words.
+struct Table {
+  const Words* data;
+  std::size_t words;
+  std::span<const std::int32_t> index;
+
+  const Words* row(std::int64_t e) const {
+    return data + static_cast<std::size_t>(index[static_cast<std::size_t>(e)]) * words;
+  }
+};
+
+/// Sum of the gathered rows of edges [begin, end).
+REGATTA_ALL_VECTORS Words gather_rows(const Table& table, std::int64_t begin, std::int64_t end) {
+  constexpr std::int64_t kAhead = 8;
+  Lanes lanes{};
+  Words rest = 0;
+  for (std::int64_t e = begin; e < end; ++e) {
+    if (e + kAhead < end)
+      for (std::size_t k = 0; k < table.words; k += kLanes)
+        __builtin_prefetch(table.row(e + kAhead) + k);
+    const Words* row = table.row(e);
+    std::size_t k = 0;
+    for (; k + kLanes <= table.words; k += kLanes) {
+      Lanes part;
+      std::memcpy(&part, row + k, sizeof(part));
+      lanes += part;
+    }
+    for (; k < table.words; ++k) rest += row[k];
+  }
+  for (std::size_t lane = 0; lane < kLanes; ++lane) rest += lanes[lane];
+  return rest;
+}
+
+double best_seconds(int runs, const std::function<void()>& run) {
   double best = 1e30;
-  for (int run = 0; run < kRuns; ++run) {
+  for (int k = 0; k < runs; ++k) {
     const Timer timer;
-    parallel_pieces(kPieces, piece);
+    run();
     best = std::min(best, timer.seconds());
   }
   return best;
 }
 
-/// Sum of a row's words in 16 lanes, so that the compiler uses vectors and no chain of additions
-/// limits.
-std::uint32_t sum_row(const std::uint32_t* row, std::size_t words) {
-  std::array<std::uint32_t, 16> lanes{};
-  std::size_t k = 0;
-  for (; k + 16 <= words; k += 16)
-    for (std::size_t lane = 0; lane < 16; ++lane) lanes[lane] += row[k + lane];
-  for (; k < words; ++k) lanes[0] += row[k];
-  std::uint32_t sum = 0;
-  for (const std::uint32_t lane : lanes) sum += lane;
-  return sum;
+/// [begin, end) of piece p of `count` things.
+struct Piece {
+  Piece(std::int64_t count, std::int64_t p)
+      : begin(count * p / kPieces), end(count * (p + 1) / kPieces) {}
+  std::int64_t begin, end;
+};
+
+void gather(const Table& table, std::atomic<Words>& total) {
+  const auto edges = static_cast<std::int64_t>(table.index.size());
+  parallel_pieces(kPieces, [&](std::int64_t p) {
+    const Piece piece(edges, p);
+    total += gather_rows(table, piece.begin, piece.end);
+  });
+}
+
+void pack(const Table& table, std::int64_t nodes, std::size_t first, std::size_t words, Words* to) {
+  parallel_pieces(kPieces, [&](std::int64_t p) {
+    const Piece piece(nodes, p);
+    for (std::int64_t i = piece.begin; i < piece.end; ++i) {
+      const auto row = static_cast<std::size_t>(i);
+      std::memcpy(to + row * words, table.data + row * table.words + first, words * sizeof(Words));
+    }
+  });
+}
+
+/// Seconds of one gather by tiles of `words` words, packing included.
+double blocked_seconds(const Table& table,
+                       std::int64_t nodes,
+                       std::size_t words,
+                       Words* packed,
+                       std::atomic<Words>& total) {
+  return best_seconds(kRuns / 2, [&] {
+    for (std::size_t first = 0; first < table.words; first += words) {
+      const std::size_t width = std::min(words, table.words - first);
+      pack(table, nodes, first, width, packed);
+      gather({packed, width, table.index}, total);
+    }
+  });
+}
+
+void measure_blocked(const Table& table,
+                     std::int64_t nodes,
+                     MemoryBound& bound,
+                     std::atomic<Words>& total) {
+  if (nodes * static_cast<std::int64_t>(table.words * sizeof(Words)) <= kBlockBytes)
+    return;
+  const double bytes =
+      static_cast<double>(table.index.size()) * static_cast<double>(table.words * sizeof(Words));
+  const AlignedWords packed(static_cast<std::size_t>(kBlockBytes) / sizeof(Words));
+  for (std::size_t words = kLanes; words < table.words; words *= 2) {
+    const auto tile_bytes = static_cast<std::int64_t>(words * sizeof(Words));
+    if (nodes * tile_bytes > kBlockBytes)
+      break;
+    const double rate = bytes / blocked_seconds(table, nodes, words, packed.memory.get(), total);
+    if (rate > bound.blocked_rate) {
+      bound.blocked_rate = rate;
+      bound.tile_bytes = tile_bytes;
+    }
+  }
 }
 
 }  // namespace
+
+double measure_copy_rate(std::int64_t bytes) {
+  const std::vector<char> from(static_cast<std::size_t>(bytes), 1);
+  std::vector<char> to(from.size());
+  const double seconds = best_seconds(kRuns, [&] {
+    parallel_pieces(kPieces, [&](std::int64_t p) {
+      const Piece piece(bytes, p);
+      std::memcpy(to.data() + piece.begin,
+                  from.data() + piece.begin,
+                  static_cast<std::size_t>(piece.end - piece.begin));
+    });
+  });
+  return 2.0 * static_cast<double>(bytes) / seconds;
+}
 
 MemoryBound measure_memory_bound(std::int64_t copy_bytes,
                                  std::int64_t nodes,
                                  std::int64_t row_bytes,
                                  std::span<const std::int32_t> index) {
-  const auto words = static_cast<std::size_t>(row_bytes / 4);
-  const std::vector<std::uint32_t> table(static_cast<std::size_t>(nodes) * words, 1);
-  const std::vector<char> from(static_cast<std::size_t>(copy_bytes), 1);
-  std::vector<char> to(from.size());
   MemoryBound bound;
-  bound.copy_rate =
-      2.0 * static_cast<double>(copy_bytes) / best_seconds([&](std::int64_t p) {
-        const std::int64_t begin = copy_bytes / kPieces * p;
-        const std::int64_t end = p + 1 == kPieces ? copy_bytes : begin + copy_bytes / kPieces;
-        std::memcpy(to.data() + begin, from.data() + begin, static_cast<std::size_t>(end - begin));
-      });
-  std::atomic<std::uint32_t> total{0};
-  const auto count = static_cast<std::int64_t>(index.size());
-  const double seconds = best_seconds([&](std::int64_t p) {
-    constexpr std::int64_t kAhead = 8;
-    std::uint32_t sum = 0;
-    const std::int64_t end = count * (p + 1) / kPieces;
-    for (std::int64_t e = count * p / kPieces; e < end; ++e) {
-      if (e + kAhead < end) {
-        const std::uint32_t* later =
-            table.data() +
-            static_cast<std::size_t>(index[static_cast<std::size_t>(e + kAhead)]) * words;
-        for (std::size_t k = 0; k < words; k += 16) __builtin_prefetch(later + k);
-      }
-      sum += sum_row(
-          table.data() + static_cast<std::size_t>(index[static_cast<std::size_t>(e)]) * words,
-          words);
-    }
-    total += sum;
-  });
-  bound.gather_rate = static_cast<double>(count) * static_cast<double>(row_bytes) / seconds;
+  bound.copy_rate = measure_copy_rate(copy_bytes);
+  if (index.empty())
+    return bound;
+  const auto words = static_cast<std::size_t>((row_bytes + 3) / 4);
+  const AlignedWords values(static_cast<std::size_t>(nodes) * words);
+  std::fill_n(values.memory.get(), static_cast<std::size_t>(nodes) * words, 1);
+  const Table table{values.memory.get(), words, index};
+  std::atomic<Words> total{0};
+  const double seconds = best_seconds(kRuns, [&] { gather(table, total); });
+  bound.gather_rate =
+      static_cast<double>(index.size()) * static_cast<double>(words * sizeof(Words)) / seconds;
+  measure_blocked(table, nodes, bound, total);
   return bound;
 }
 

@@ -1,13 +1,15 @@
 #include "bench/step_bench.h"
 
-#include <torch/torch.h>
-
-#include <nlohmann/json.hpp>
-
+#include "bench/gemm_rate.h"
 #include "bench/memory_bound.h"
+#include "bench/report_header.h"
 #include "bench/time_spread.h"
 #include "core/timer.h"
 #include "train/trainer.h"
+
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
 
 namespace regatta {
 namespace {
@@ -46,17 +48,6 @@ StepWork work_of_step(const TrainJob& job,
   return work;
 }
 
-double gemm_rate() {
-  const at::Tensor a = torch::rand({2048, 512}), b = torch::rand({512, 512});
-  double best = 1e9;
-  for (int i = 0; i < 6; ++i) {
-    const Timer timer;
-    torch::mm(a, b);
-    best = std::min(best, timer.seconds());
-  }
-  return 2.0 * 2048 * 512 * 512 / best;
-}
-
 }  // namespace
 
 nlohmann::ordered_json bench_step(const TrainJob& job,
@@ -80,22 +71,23 @@ nlohmann::ordered_json bench_step(const TrainJob& job,
         seconds.push_back(timer.seconds());
     }
   }
-  const MemoryBound bound = measure_memory_bound(256 << 20, 1, 4, std::vector<std::int32_t>{0});
+  const double copy_rate = measure_copy_rate(256 << 20);
   const auto classes =
       static_cast<std::int64_t>(make_task(job.task, dataset->manifest())->output_width());
   const StepWork work = work_of_step(job, dataset->manifest(), classes, parameters);
-  const double gemm = gemm_rate();
+  const double gemm = measure_gemm_rate(2048, 512, 512);
   const double steps_an_epoch = static_cast<double>(trainer.plan(0).size());
-  const double floor =
-      (work.bytes / bound.copy_rate + work.flop / gemm) / steps_an_epoch / world.size();
+  const double floor = (work.bytes / copy_rate + work.flop / gemm) / steps_an_epoch / world.size();
   const nlohmann::ordered_json step = time_spread(seconds);
-  return {{"world_size", world.size()},
-          {"threads", at::get_num_threads()},
-          {"steps", seconds.size()},
-          {"step", step},
-          {"bounds", {{"copy_bytes_per_second", bound.copy_rate}, {"gemm_flop_per_second", gemm}}},
-          {"floor", floor},
-          {"percent", 100 * floor / step["median"].get<double>()}};
+  nlohmann::ordered_json report = report_header();
+  report["threads"] = at::get_num_threads();
+  report["world_size"] = world.size();
+  report["steps"] = seconds.size();
+  report["step"] = step;
+  report["bounds"] = {{"copy_bytes_per_second", copy_rate}, {"gemm_flop_per_second", gemm}};
+  report["floor"] = floor;
+  report["percent"] = 100 * floor / step["median"].get<double>();
+  return report;
 }
 
 }  // namespace regatta

@@ -2,22 +2,22 @@
 // least.
 #pragma once
 
+#include "comm/communicator.h"
+#include "data/dataset.h"
+#include "train/train_options.h"
+
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
-#include "comm/communicator.h"
-#include "data/dataset.h"
-#include "train/train_options.h"
-
 namespace regatta {
 
 /// Collective. Trains `repeats` epochs after a warm-up, in a scratch folder `run_folder`, and times
-/// the steps. Returns {step {median, minimum, maximum}, floor, percent, ...} in seconds; floor =
-/// every array of graph, features, rows and parameters moved once each way at the measured copy
-/// rate, plus the dense products at the measured GEMM rate.
+/// the steps. Returns {machine, commit, date, threads, step {median, minimum, maximum}, floor,
+/// percent, ...} in seconds; floor = every array of graph, features, rows and parameters moved once
+/// each way at the measured copy rate, plus the dense products at the measured GEMM rate.
 nlohmann::ordered_json bench_step(const TrainJob& job,
                                   std::shared_ptr<const Dataset> dataset,
                                   const std::string& run_folder,

@@ -1,6 +1,7 @@
-// `regatta bench`: times of attention kernels, training steps and chunk reading, beside their
-// floors, as JSON.
+// `regatta bench`: times of attention kernels, layers, training steps and chunk reading, beside
+// their floors, as JSON.
 #include "bench/attention_bench.h"
+#include "bench/layer_bench.h"
 #include "bench/read_bench.h"
 #include "bench/step_bench.h"
 #include "cli/command.h"
@@ -39,6 +40,19 @@ Options options_from(const std::vector<std::string>& overrides) {
   return options;
 }
 
+/// The keys that --set takes, with what is legal for each.
+template <class Options>
+std::string keys_of() {
+  Options options;
+  OptionGroup group;
+  options.declare(group);
+  std::string keys;
+  for (const OptionDescription& row : group.describe())
+    keys += (keys.empty() ? "" : ", ") + row.path +
+            (row.type.starts_with("one of ") ? " (" + row.type.substr(7) + ")" : "");
+  return keys;
+}
+
 void use_threads(std::int64_t threads) {
   const auto all = static_cast<std::int64_t>(std::thread::hardware_concurrency());
   set_compute_threads(static_cast<int>(threads > 0 ? threads : all));
@@ -48,6 +62,11 @@ void run_bench_attention(const BenchArguments& arguments) {
   use_threads(arguments.threads);
   log::result_text(
       bench_attention(options_from<AttentionBenchOptions>(arguments.overrides)).dump(2));
+}
+
+void run_bench_layer(const BenchArguments& arguments) {
+  use_threads(arguments.threads);
+  log::result_text(bench_layer(options_from<LayerBenchOptions>(arguments.overrides)).dump(2));
 }
 
 void run_bench_read(const BenchArguments& arguments) {
@@ -67,7 +86,10 @@ void run_bench_step(const BenchArguments& arguments, CommandContext& context) {
       bench_step(config.job, dataset, config.output, arguments.repeats, world).dump(2));
 }
 
-CLI::App* add_case(CLI::App& bench, const char* name, const char* help, BenchArguments& arguments) {
+CLI::App* add_case(CLI::App& bench,
+                   const char* name,
+                   const std::string& help,
+                   BenchArguments& arguments) {
   CLI::App* command = bench.add_subcommand(name, help);
   command->add_option("--threads", arguments.threads, "compute threads; 0 = all processors")
       ->check(CLI::NonNegativeNumber);
@@ -86,15 +108,21 @@ void add_repeats(CLI::App& command, BenchArguments& arguments) {
 
 void add_bench_command(CLI::App& app, CommandContext& context) {
   auto arguments = std::make_shared<BenchArguments>();
-  CLI::App* bench = app.add_subcommand("bench", "times beside their floors, as JSON");
+  CLI::App* bench = app.add_subcommand(
+      "bench", "times beside their floors, as JSON; all take --threads and --set KEY=VALUE");
   bench->require_subcommand(1);
-  CLI::App* attention =
-      add_case(*bench,
-               "attention",
-               "forward and backward kernels on a random graph; keys: nodes, edges, "
-               "heads, width, kind, dropout, repeats",
-               *arguments);
+  CLI::App* attention = add_case(
+      *bench,
+      "attention",
+      "attention kernels alone, forward and backward; keys: " + keys_of<AttentionBenchOptions>(),
+      *arguments);
   attention->callback([arguments] { run_bench_attention(*arguments); });
+  CLI::App* layer = add_case(
+      *bench,
+      "layer",
+      "a whole attention layer, forward and backward; keys: " + keys_of<LayerBenchOptions>(),
+      *arguments);
+  layer->callback([arguments] { run_bench_layer(*arguments); });
   CLI::App* step = add_case(*bench, "step", "one optimiser step of a configuration", *arguments);
   step->add_option("CONFIG", arguments->path, "YAML file")->required();
   add_repeats(*step, *arguments);
