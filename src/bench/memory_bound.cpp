@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <sys/mman.h>
 #include <vector>
 
 // The loops for each kind of vector unit, chosen at start: those of the oldest would be the bound
@@ -32,14 +33,21 @@ using Words = std::uint32_t;
 using Lanes = Words __attribute__((vector_size(64)));
 constexpr std::size_t kLanes = 16;
 
-/// Whole cache lines of words; what they hold is whatever is written there.
+/// Words in large pages where the system gives them; what they hold is whatever is written there.
 struct AlignedWords {
   explicit AlignedWords(std::size_t count)
-      : memory(static_cast<Words*>(std::aligned_alloc(64, (count * sizeof(Words) + 63) / 64 * 64)),
-               &std::free) {
+      : memory(static_cast<Words*>(std::aligned_alloc(kPage, padded(count))), &std::free) {
     if (memory == nullptr)
       throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    // Else the bound would be the page tables' and not the memory's.
+    madvise(memory.get(), padded(count), MADV_HUGEPAGE);
+#endif
   }
+  static std::size_t padded(std::size_t count) {
+    return (count * sizeof(Words) + kPage - 1) / kPage * kPage;
+  }
+  static constexpr std::size_t kPage = 2 << 20;
   std::unique_ptr<Words, decltype(&std::free)> memory;
 };
 
