@@ -4,6 +4,7 @@
 #include "nn/activation.h"
 #include "nn/initial_weights.h"
 #include "nn/precision.h"
+#include "nn/row_block_product.h"
 #include "nn/sparse_projection.h"
 
 #include <torch/torch.h>
@@ -172,7 +173,7 @@ at::Tensor AttentionLayer::forward(const PassContext& pass, const at::Tensor& x)
   } else {
     y = combine(attention_->attend(pass, input, nullptr));
     if (bias_.defined())
-      y = y + bias_;
+      y = add_to_rows(y, bias_);
     if (added.defined())
       y = y + added;
     if (norm_comes("after"))

@@ -1,5 +1,7 @@
 #include "nn/dense_product.h"
 
+#include "nn/row_block_product.h"
+
 #include <ATen/cpu/Utils.h>
 #include <torch/torch.h>
 
@@ -37,14 +39,22 @@ struct NarrowProduct : torch::autograd::Function<NarrowProduct> {
     if (context->needs_input_grad(0))
       grad_x = product(context, grads[0], weight.t()).to(x.scalar_type());
     if (context->needs_input_grad(1))
-      grad_weight = product(context, x.t(), grads[0]).to(weight.scalar_type());
+      grad_weight = weight_product(context, x, grads[0]).to(weight.scalar_type());
     return {grad_x, grad_weight, at::Tensor()};
   }
 
  private:
   static at::Tensor product(AutogradContext* context, const at::Tensor& a, const at::Tensor& b) {
-    const auto type = context->saved_data["narrow"].toBool() ? at::kBFloat16 : at::kFloat;
-    return torch::mm(a.to(type), b.to(type));
+    if (context->saved_data["narrow"].toBool())
+      return torch::mm(a.to(at::kBFloat16), b.to(at::kBFloat16));
+    return row_block_product(a.to(at::kFloat), b.to(at::kFloat));
+  }
+  static at::Tensor weight_product(AutogradContext* context,
+                                   const at::Tensor& x,
+                                   const at::Tensor& grad) {
+    if (context->saved_data["narrow"].toBool())
+      return torch::mm(x.to(at::kBFloat16).t(), grad.to(at::kBFloat16));
+    return row_block_gradient(x.to(at::kFloat), grad.to(at::kFloat));
   }
 };
 
@@ -52,7 +62,7 @@ struct NarrowProduct : torch::autograd::Function<NarrowProduct> {
 
 at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight, at::ScalarType type) {
   if (x.scalar_type() == type && weight.scalar_type() == type)
-    return torch::mm(x, weight);
+    return row_block_product(x, weight);
   return NarrowProduct::apply(x, weight, type);
 }
 

@@ -1,7 +1,9 @@
 #include "nn/feed_forward.h"
 
+#include "nn/activation.h"
 #include "nn/dense_product.h"
 #include "nn/initial_weights.h"
+#include "nn/row_block_product.h"
 
 #include <torch/torch.h>
 
@@ -22,8 +24,9 @@ FeedForward::FeedForward(std::int64_t width,
 
 at::Tensor FeedForward::forward(const at::Tensor& x, at::ScalarType storage) const {
   const at::Tensor hidden =
-      torch::gelu(dense_product(x.to(storage), up_, storage) + up_bias_).to(storage);
-  return dense_product(hidden, down_, storage) + down_bias_;
+      activate("gelu", add_to_rows(dense_product(x.to(storage), up_, storage), up_bias_))
+          .to(storage);
+  return add_to_rows(dense_product(hidden, down_, storage), down_bias_);
 }
 
 }  // namespace regatta

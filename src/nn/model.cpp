@@ -4,6 +4,7 @@
 #include "nn/dense_product.h"
 #include "nn/initial_weights.h"
 #include "nn/precision.h"
+#include "nn/row_block_product.h"
 
 #include <torch/torch.h>
 
@@ -93,7 +94,7 @@ at::Tensor Model::finish(const std::vector<at::Tensor>& layers) const {
   for (const at::Tensor& output : layers) rows.push_back(output.narrow(0, 0, last.size(0)));
   const at::Tensor read =
       jumping_knowledge_ == "concat" ? torch::cat(rows, 1) : std::get<0>(torch::stack(rows).max(0));
-  return dense_product(read, head_weight_, working) + head_bias_;
+  return add_to_rows(dense_product(read, head_weight_, working), head_bias_);
 }
 
 at::Tensor Model::attention(int layer, const PassContext& pass, const at::Tensor& x) {

@@ -1,5 +1,7 @@
 #include "nn/normalisation.h"
 
+#include "nn/row_block_product.h"
+
 #include <torch/torch.h>
 
 namespace regatta {
@@ -27,7 +29,8 @@ at::Tensor Normalisation::apply(const at::Tensor& x_in) const {
     return x_in;
   const at::Tensor x = x_in.to(weight_.scalar_type());
   if (!mean_scale_.defined())
-    return torch::layer_norm(x, {x.size(1)}, weight_, bias_, kEpsilon);
+    return add_to_rows(scale_rows(torch::layer_norm(x, {x.size(1)}, {}, {}, kEpsilon), weight_),
+                       bias_);
   const at::Tensor centred = x - x.mean(0) * mean_scale_;
   const at::Tensor variance = centred.square().mean(0);
   return centred * (weight_ * torch::rsqrt(variance + kEpsilon)) + bias_;

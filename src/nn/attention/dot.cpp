@@ -1,6 +1,7 @@
 // Dot-product attention, the base form: e_ij = <z_i, z_j> * scale, or <x_i, x_j> * scale of the
 // layer's input (score_on: input), one set of logits for all heads.
 #include "nn/attention_mechanism.h"
+#include "nn/row_block_product.h"
 
 #include <torch/torch.h>
 
@@ -37,7 +38,7 @@ class DotAttention : public AttentionMechanism {
       tensors[TensorRole::kKey] = x;
     }
     if (edge_x.defined())
-      tensors[TensorRole::kEdgeLogit] = torch::mm(edge_x, edge_weight_ * logit_scale_);
+      tensors[TensorRole::kEdgeLogit] = row_block_product(edge_x, edge_weight_ * logit_scale_);
     return tensors;
   }
 

@@ -1,5 +1,6 @@
 // GAT (Velickovic et al. 2018): e_ij = LeakyReLU(a_s . z_j + a_d . z_i + a_e . W_e x_ij).
 #include "nn/attention_mechanism.h"
+#include "nn/row_block_product.h"
 
 #include <torch/torch.h>
 
@@ -36,7 +37,7 @@ class GatAttention : public AttentionMechanism {
     tensors[TensorRole::kDestinationLogit] =
         logits.narrow(0, 0, call.rows).narrow(1, heads_, heads_);
     if (edge_x.defined())
-      tensors[TensorRole::kEdgeLogit] = torch::mm(edge_x, fold(edge_weight_, edge_));
+      tensors[TensorRole::kEdgeLogit] = row_block_product(edge_x, fold(edge_weight_, edge_));
     return tensors;
   }
 
@@ -44,7 +45,10 @@ class GatAttention : public AttentionMechanism {
   /// [F,H] of a projection [F,H*D] and a vector [H,D]. LeakyReLU(c u) = c LeakyReLU(u), so the
   /// scale of the logits goes in here.
   at::Tensor fold(const at::Tensor& projection, const at::Tensor& vector) const {
-    return (projection.view({-1, heads_, width_}) * (vector * logit_scale_)).sum(-1);
+    // As a product with the vector spread over [H*D,H], whose gradient has a fixed order of sums.
+    const at::Tensor own_head = torch::eye(heads_, vector.options()).unsqueeze(1);
+    return row_block_product(projection,
+                             ((vector * logit_scale_).unsqueeze(-1) * own_head).flatten(0, 1));
   }
 
   std::int64_t heads_, width_;

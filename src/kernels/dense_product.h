@@ -1,0 +1,40 @@
+// Dense products whose bits depend on their operands alone, never on threads or on a library's
+// choices.
+//
+// Legend: N = rows, F = inner width, K = columns. Arrays are dense, row-major, of `dtype` (fp32 or
+// fp64). Sums run in the working type over the inner index in runs of fixed length, so a row of y
+// or dx is the same however rows are shared out; dw is summed in fixed blocks of rows, added in
+// their order.
+#pragma once
+
+#include "kernels/attention.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace regatta {
+
+struct DenseProductArgs {
+  KernelType dtype = KernelType::kFloat32;
+  std::int64_t rows = 0;      ///< N
+  std::int64_t inner = 0;     ///< F
+  std::int64_t columns = 0;   ///< K
+  const void* x = nullptr;    ///< [N,F]; null in the weight gradient stands for ones [N,1]
+  const void* w = nullptr;    ///< [F,K]
+  const void* dy = nullptr;   ///< [N,K]
+  void* result = nullptr;     ///< y [N,K], dx [N,F] or dw [F,K]; overwritten
+  void* workspace = nullptr;  ///< the bytes told by the function below, 64-byte aligned
+};
+
+/// Bytes that multiply_dense (and its input gradient) or the weight gradient want.
+std::size_t dense_product_workspace_bytes(const DenseProductArgs& args);
+std::size_t dense_weight_gradient_workspace_bytes(const DenseProductArgs& args);
+
+/// y = x w.
+void multiply_dense(const DenseProductArgs& args);
+/// dx = dy w^T.
+void dense_input_gradient(const DenseProductArgs& args);
+/// dw = x^T dy, the sum over rows; with x null the column sums of dy.
+void dense_weight_gradient(const DenseProductArgs& args);
+
+}  // namespace regatta

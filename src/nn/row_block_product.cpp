@@ -1,0 +1,145 @@
+#include "nn/row_block_product.h"
+
+#include "core/error.h"
+#include "kernels/dense_product.h"
+
+#include <torch/torch.h>
+
+#include <fmt/ranges.h>
+
+#include <utility>
+
+namespace regatta {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// Whether our kernels take the tensor; what they do not take goes to LibTorch.
+bool by_own_kernels(const at::Tensor& tensor) {
+  return tensor.is_cpu() &&
+         (tensor.scalar_type() == torch::kFloat || tensor.scalar_type() == torch::kDouble);
+}
+
+DenseProductArgs product_args(const at::Tensor& like,
+                              std::int64_t n,
+                              std::int64_t f,
+                              std::int64_t k) {
+  DenseProductArgs args;
+  args.dtype = like.scalar_type() == torch::kDouble ? KernelType::kFloat64 : KernelType::kFloat32;
+  args.rows = n;
+  args.inner = f;
+  args.columns = k;
+  return args;
+}
+
+at::Tensor workspace(std::size_t bytes) {
+  return torch::empty({static_cast<std::int64_t>(bytes)}, torch::kByte);
+}
+
+at::Tensor product(const at::Tensor& x, const at::Tensor& w) {
+  at::Tensor y = torch::empty({x.size(0), w.size(1)}, x.options());
+  DenseProductArgs args = product_args(x, x.size(0), x.size(1), w.size(1));
+  args.x = x.const_data_ptr();
+  args.w = w.const_data_ptr();
+  args.result = y.mutable_data_ptr();
+  const at::Tensor scratch = workspace(dense_product_workspace_bytes(args));
+  args.workspace = scratch.mutable_data_ptr();
+  multiply_dense(args);
+  return y;
+}
+
+/// dy w^T.
+at::Tensor input_gradient(const at::Tensor& dy, const at::Tensor& w) {
+  at::Tensor dx = torch::empty({dy.size(0), w.size(0)}, dy.options());
+  DenseProductArgs args = product_args(dy, dy.size(0), w.size(0), w.size(1));
+  args.dy = dy.const_data_ptr();
+  args.w = w.const_data_ptr();
+  args.result = dx.mutable_data_ptr();
+  const at::Tensor scratch = workspace(dense_product_workspace_bytes(args));
+  args.workspace = scratch.mutable_data_ptr();
+  dense_input_gradient(args);
+  return dx;
+}
+
+/// x^T dy; an undefined x stands for a column of ones.
+at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& dy) {
+  const std::int64_t inner = x.defined() ? x.size(1) : 1;
+  at::Tensor dw = torch::empty({inner, dy.size(1)}, dy.options());
+  DenseProductArgs args = product_args(dy, dy.size(0), inner, dy.size(1));
+  args.x = x.defined() ? x.const_data_ptr() : nullptr;
+  args.dy = dy.const_data_ptr();
+  args.result = dw.mutable_data_ptr();
+  const at::Tensor scratch = workspace(dense_weight_gradient_workspace_bytes(args));
+  args.workspace = scratch.mutable_data_ptr();
+  dense_weight_gradient(args);
+  return dw;
+}
+
+at::Tensor column_sums(const at::Tensor& y) {
+  return weight_gradient({}, y.contiguous()).view({y.size(1)});
+}
+
+struct RowBlockProduct : torch::autograd::Function<RowBlockProduct> {
+  static at::Tensor forward(AutogradContext* context,
+                            const at::Tensor& x_in,
+                            const at::Tensor& w_in) {
+    const at::Tensor x = x_in.contiguous(), w = w_in.contiguous();
+    context->save_for_backward({x, w});
+    return product(x, w);
+  }
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor dy = grads[0].contiguous();
+    return {context->needs_input_grad(0) ? input_gradient(dy, saved[1]) : at::Tensor(),
+            context->needs_input_grad(1) ? weight_gradient(saved[0], dy) : at::Tensor()};
+  }
+};
+
+struct AddToRows : torch::autograd::Function<AddToRows> {
+  static at::Tensor forward(AutogradContext* /*context*/,
+                            const at::Tensor& y,
+                            const at::Tensor& b) {
+    return y + b;
+  }
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    return {grads[0], context->needs_input_grad(1) ? column_sums(grads[0]) : at::Tensor()};
+  }
+};
+
+struct ScaleRows : torch::autograd::Function<ScaleRows> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& y, const at::Tensor& g) {
+    context->save_for_backward({y, g});
+    return y * g;
+  }
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    return {grads[0] * saved[1],
+            context->needs_input_grad(1) ? column_sums(grads[0] * saved[0]) : at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor row_block_product(const at::Tensor& x, const at::Tensor& w) {
+  REGATTA_CHECK(x.dim() == 2 && w.dim() == 2 && x.size(1) == w.size(0),
+                "product of x [{}] and w [{}]",
+                fmt::join(x.sizes(), ","),
+                fmt::join(w.sizes(), ","));
+  return by_own_kernels(x) ? RowBlockProduct::apply(x, w) : torch::mm(x, w);
+}
+
+at::Tensor row_block_gradient(const at::Tensor& x, const at::Tensor& dy) {
+  return by_own_kernels(x) ? weight_gradient(x.contiguous(), dy.contiguous())
+                           : torch::mm(x.t(), dy);
+}
+
+at::Tensor add_to_rows(const at::Tensor& y, const at::Tensor& b) {
+  return by_own_kernels(y) ? AddToRows::apply(y, b) : y + b;
+}
+
+at::Tensor scale_rows(const at::Tensor& y, const at::Tensor& g) {
+  return by_own_kernels(y) ? ScaleRows::apply(y, g) : y * g;
+}
+
+}  // namespace regatta

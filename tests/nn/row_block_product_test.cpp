@@ -1,0 +1,146 @@
+// Products and row sums against LibTorch in fp64, gradients against autograd's own, and equal bits
+// for any number of threads and instruction set with fused multiply-add.
+#include "nn/row_block_product.h"
+
+#include "core/parallel.h"
+#include "kernels/kernel_variants.h"
+
+#include <torch/torch.h>
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace regatta {
+namespace {
+
+using test::kernel_variants;
+using test::KernelVariant;
+using test::TargetScope;
+
+struct Sizes {
+  std::int64_t rows, inner, columns;
+};
+
+std::vector<Sizes> sizes() {
+  return {{0, 3, 5},
+          {1, 1, 1},
+          {5, 3, 7},
+          {13, 17, 16},
+          {241, 8, 33},
+          {513, 64, 7},
+          {700, 257, 64},
+          {1030, 30, 250},
+          {2708, 1433, 9},
+          {33000, 5, 3}};
+}
+
+at::Tensor random(at::IntArrayRef shape, at::ScalarType type) {
+  return torch::randn(shape, torch::TensorOptions(type));
+}
+
+double relative_error(const at::Tensor& found, const at::Tensor& expected) {
+  const at::Tensor exact = expected.to(torch::kDouble);
+  const double size = exact.norm().item<double>();
+  const double error = (found.to(torch::kDouble) - exact).norm().item<double>();
+  return size > 0 ? error / size : error;
+}
+
+/// y and the gradients of <y, g> for inputs a and b.
+struct Results {
+  at::Tensor y, da, db;
+};
+
+template <class Function>
+Results run(const Function& function,
+            const at::Tensor& a,
+            const at::Tensor& b,
+            const at::Tensor& g) {
+  const at::Tensor x = a.detach().clone().requires_grad_(), w = b.detach().clone().requires_grad_();
+  const at::Tensor y = function(x, w);
+  y.backward(g.to(y.scalar_type()));
+  return {y.detach(), x.grad(), w.grad()};
+}
+
+void expect_close(const Results& found, const Results& expected, at::ScalarType type) {
+  const double limit = type == torch::kDouble ? 1e-13 : 2e-6;
+  EXPECT_LE(relative_error(found.y, expected.y), limit);
+  EXPECT_LE(relative_error(found.da, expected.da), limit);
+  EXPECT_LE(relative_error(found.db, expected.db), limit);
+}
+
+void expect_equal(const Results& found, const Results& expected) {
+  EXPECT_TRUE(torch::equal(found.y, expected.y));
+  EXPECT_TRUE(torch::equal(found.da, expected.da));
+  EXPECT_TRUE(torch::equal(found.db, expected.db));
+}
+
+TEST(RowBlockProduct, EqualsLibTorchInDoublePrecision) {
+  torch::manual_seed(1);
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    for (const Sizes& s : sizes()) {
+      const at::Tensor x = random({s.rows, s.inner}, type), w = random({s.inner, s.columns}, type);
+      const at::Tensor g = random({s.rows, s.columns}, type);
+      const Results expected = run([](const auto& a, const auto& b) { return torch::mm(a, b); },
+                                   x.to(torch::kDouble),
+                                   w.to(torch::kDouble),
+                                   g);
+      for (const KernelVariant& variant : kernel_variants()) {
+        SCOPED_TRACE(variant.name + " " + std::to_string(s.rows) + "x" + std::to_string(s.inner) +
+                     "x" + std::to_string(s.columns));
+        const TargetScope scope(variant.targets);
+        expect_close(run(&row_block_product, x, w, g), expected, type);
+      }
+    }
+  }
+}
+
+TEST(RowBlockProduct, ViewsAreTakenAsTheyAre) {
+  torch::manual_seed(2);
+  const at::Tensor x = random({40, 30}, torch::kFloat).t(), w = random({7, 40}, torch::kFloat).t();
+  EXPECT_LE(relative_error(row_block_product(x, w), torch::mm(x, w)), 1e-6);
+  EXPECT_LE(
+      relative_error(row_block_product(x.narrow(0, 3, 9), w), torch::mm(x, w).narrow(0, 3, 9)),
+      1e-6);
+}
+
+TEST(RowBlockProduct, AnEmptyInnerWidthGivesZeros) {
+  const at::Tensor y = row_block_product(torch::empty({4, 0}), torch::empty({0, 3}));
+  EXPECT_TRUE(torch::equal(y, torch::zeros({4, 3})));
+}
+
+TEST(RowSums, EqualLibTorch) {
+  torch::manual_seed(3);
+  const auto plus = [](const at::Tensor& a, const at::Tensor& b) { return a + b; };
+  const auto times = [](const at::Tensor& a, const at::Tensor& b) { return a * b; };
+  for (const std::int64_t rows : {1, 511, 5000}) {
+    const at::Tensor y = random({rows, 33}, torch::kDouble), g = random({rows, 33}, torch::kDouble);
+    const at::Tensor row = random({33}, torch::kDouble);
+    expect_close(run(&add_to_rows, y, row, g), run(plus, y, row, g), torch::kDouble);
+    expect_close(run(&scale_rows, y, row, g), run(times, y, row, g), torch::kDouble);
+  }
+}
+
+TEST(RowBlockProduct, ThreadsNeverChangeBits) {
+  torch::manual_seed(4);
+  for (const Sizes& s : std::vector<Sizes>{{2708, 64, 56}, {40000, 20, 24}}) {
+    const at::Tensor x = random({s.rows, s.inner}, torch::kFloat);
+    const at::Tensor w = random({s.inner, s.columns}, torch::kFloat);
+    const at::Tensor g = random({s.rows, s.columns}, torch::kFloat);
+    const at::Tensor row = random({s.columns}, torch::kFloat);
+    set_compute_threads(1);
+    const Results product = run(&row_block_product, x, w, g);
+    const Results sum = run(&add_to_rows, g, row, g);
+    for (const int threads : {1, 2, 3, 5}) {
+      set_compute_threads(threads);
+      at::set_num_threads(threads);
+      expect_equal(run(&row_block_product, x, w, g), product);
+      expect_equal(run(&add_to_rows, g, row, g), sum);
+    }
+    set_compute_threads(1);
+    at::set_num_threads(1);
+  }
+}
+
+}  // namespace
+}  // namespace regatta
