@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/attention_planes-inl.h"
+#include "kernels/cpu/counter_words-inl.h"
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/row_pieces.h"
 
@@ -20,6 +21,13 @@
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
+
+// Vectors of a row whose sums stay in registers while the entries of a chunk go by.
+#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
+constexpr std::size_t kTileVectors = 4;
+#else
+constexpr std::size_t kTileVectors = 8;
+#endif
 
 /// Entries of one row (or column) of X with the dense rows they meet.
 struct Entries {
@@ -79,8 +87,9 @@ class SparseProduct {
   };
   struct Scratch {
     Counters counters;
-    alignas(64) T factor[4 * kChunk];
-    alignas(64) T value[kChunk];
+    CounterWords words;
+    T value[kChunk];
+    std::int32_t index[kChunk];
     std::uint8_t word[kChunk];
   };
 
@@ -95,25 +104,25 @@ class SparseProduct {
                   const ElementOf& element) const {
     std::fill_n(to, width_, T{0});
     for (std::size_t first = 0; first < entries.count; first += kChunk) {
-      const std::size_t count = std::min(kChunk, entries.count - first);
-      load_values(entries, {first, first + count}, scratch, element);
-      by_four(count, [&]<std::size_t kRows>(std::size_t e) HWY_ATTR {
-        const Gathered<kRows, T> rows(dense, width_, entries.index + first + e);
-        add_rows<kRows>(scratch.value + e, rows.row, Span{0, width_}, to);
-      });
+      const Span part{first, std::min(first + kChunk, entries.count)};
+      const std::size_t kept = load_entries(entries, part, scratch, element);
+      add_tiles(dense, scratch, kept, to);
     }
   }
 
+  /// Entries of the part that survive dropout, as index and value; returns how many.
   template <class ElementOf>
-  void load_values(const Entries& entries,
-                   Span part,
-                   Scratch& scratch,
-                   const ElementOf& element) const {
+  std::size_t load_entries(const Entries& entries,
+                           Span part,
+                           Scratch& scratch,
+                           const ElementOf& element) const {
     const std::size_t count = part.end - part.begin;
-    for (std::size_t k = 0; k < count; ++k)
-      scratch.value[k] = static_cast<T>(entries.value[part.begin + k]);
-    if (!dropout_.active)
-      return;
+    if (!dropout_.active) {
+      for (std::size_t k = 0; k < count; ++k)
+        scratch.value[k] = static_cast<T>(entries.value[part.begin + k]);
+      std::copy_n(entries.index + part.begin, count, scratch.index);
+      return count;
+    }
     for (std::size_t k = 0; k < count; ++k) {
       const Element at = element(part.begin + k);
       scratch.counters.id[k] = static_cast<std::uint64_t>(at.id);
@@ -124,9 +133,40 @@ class SparseProduct {
       return CounterVectors<decltype(d)>{hn::Load(d, scratch.counters.id + k),
                                          hn::Load(d, scratch.counters.group + k)};
     };
-    factor_planes(dropout_, count, counter_at, scratch.factor);
-    for (std::size_t k = 0; k < count; ++k)
-      scratch.value[k] *= scratch.factor[scratch.word[k] * kChunk + k];
+    counter_words(dropout_.key, count, counter_at, scratch.words);
+    std::size_t kept = 0;
+    for (std::size_t k = 0; k < count; ++k) {
+      scratch.value[kept] = static_cast<T>(entries.value[part.begin + k]) * dropout_.scale;
+      scratch.index[kept] = entries.index[part.begin + k];
+      kept += scratch.words.word(k, scratch.word[k]) >= dropout_.threshold ? 1 : 0;
+    }
+    return kept;
+  }
+
+  /// to += sum of value times row: sums of full tiles of columns stay in registers.
+  void add_tiles(const T* dense, const Scratch& scratch, std::size_t count, T* to) const {
+    const hn::ScalableTag<T> d;
+    const std::size_t tile = kTileVectors * hn::Lanes(d);
+    std::size_t column = 0;
+    for (; column + tile <= width_; column += tile) {
+      hn::Vec<decltype(d)> sum[kTileVectors];
+      for (std::size_t v = 0; v < kTileVectors; ++v)
+        sum[v] = hn::LoadU(d, to + column + v * hn::Lanes(d));
+      for (std::size_t e = 0; e < count; ++e) {
+        const T* row = dense + static_cast<std::size_t>(scratch.index[e]) * width_ + column;
+        const auto value = hn::Set(d, scratch.value[e]);
+        for (std::size_t v = 0; v < kTileVectors; ++v)
+          sum[v] = hn::MulAdd(value, hn::LoadU(d, row + v * hn::Lanes(d)), sum[v]);
+      }
+      for (std::size_t v = 0; v < kTileVectors; ++v)
+        hn::StoreU(sum[v], d, to + column + v * hn::Lanes(d));
+    }
+    if (column == width_)
+      return;
+    by_four(count, [&]<std::size_t kRows>(std::size_t e) HWY_ATTR {
+      const Gathered<kRows, T> rows(dense, width_, scratch.index + e);
+      add_rows<kRows>(scratch.value + e, rows.row, Span{column, width_}, to);
+    });
   }
 
   const PreparedSparse& x_;
