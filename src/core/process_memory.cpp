@@ -1,16 +1,30 @@
 #include "core/process_memory.h"
 
-#include <unistd.h>
-
 #include <fstream>
+#include <string>
+#include <unistd.h>
 
 namespace regatta {
 
 std::int64_t resident_mib() {
   std::ifstream statm("/proc/self/statm");
   std::int64_t total = 0, resident = 0;
-  if (!(statm >> total >> resident)) return 0;
+  if (!(statm >> total >> resident))
+    return 0;
   return resident * sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+bool memory_is_short() {
+  std::ifstream file("/proc/meminfo");
+  std::string name, unit;
+  std::int64_t kib = 0, total = 0;
+  while (file >> name >> kib && std::getline(file, unit)) {
+    if (name == "MemTotal:")
+      total = kib;
+    if (name == "MemAvailable:")
+      return kib < total / 16;
+  }
+  return false;
 }
 
 }  // namespace regatta

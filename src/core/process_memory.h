@@ -1,4 +1,4 @@
-// Memory of this process as the kernel counts it.
+// Memory of this process and of the machine as the kernel counts it.
 #pragma once
 
 #include <cstdint>
@@ -7,5 +7,9 @@ namespace regatta {
 
 /// Resident set (VmRSS) in MiB; 0 where /proc is not there.
 std::int64_t resident_mib();
+
+/// Whether less than a sixteenth of the machine's memory is available to programs; false where
+/// /proc is not there.
+bool memory_is_short();
 
 }  // namespace regatta

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/parallel.h"
+#include "nn/host_memory.h"
 
 #include <torch/torch.h>
 
@@ -79,6 +80,7 @@ Runtime make_runtime(const RuntimeOptions& options, Communicator& world) {
   runtime.threads = thread_count(options, world);
   runtime.device_name = "cpu";
   runtime.gradients = &world;
+  keep_host_memory();
   set_compute_threads(runtime.threads);
   at::set_num_threads(runtime.threads);
   runtime.placement.dtype = options.precision == "fp64"   ? at::kDouble
