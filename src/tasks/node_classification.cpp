@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "tasks/cross_entropy.h"
 #include "tasks/task.h"
 
 namespace regatta {
@@ -81,10 +82,7 @@ class NodeClassification : public Task {
   std::int64_t split_index() const override { return options_.split_index; }
 
   at::Tensor loss_sum(const at::Tensor& logits, const TargetRows& targets) const override {
-    const at::Tensor chosen = logits.index_select(0, targets.row);
-    const at::Tensor weight = uniform_ ? at::Tensor() : weight_tensor_.to(logits.options());
-    return torch::nll_loss(
-        torch::log_softmax(chosen, 1), targets.label, weight, at::Reduction::Sum);
+    return cross_entropy_sum(logits, targets, uniform_ ? at::Tensor() : weight_tensor_);
   }
 
   double weight_sum(const TargetRows& targets) const override {

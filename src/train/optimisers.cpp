@@ -1,12 +1,16 @@
 #include "train/optimisers.h"
 
-#include <fmt/ranges.h>
+#include "core/error.h"
+#include "train/adam.h"
+
+#include <c10/util/ParallelGuard.h>
 #include <torch/torch.h>
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <array>
 #include <map>
-
-#include "core/error.h"
 
 namespace regatta {
 namespace {
@@ -61,7 +65,11 @@ class TorchBacked : public Optimiser {
   TorchBacked(const NamedTensors& parameters, const TorchOptions& options)
       : parameters_(parameters), torch_(tensors_of(parameters), options) {}
 
-  void step() override { torch_.step(); }
+  void step() override {
+    // On one thread: pieces cut by the number of threads end in scalar functions of other bits.
+    const c10::ParallelGuard alone(true);
+    torch_.step();
+  }
   void zero_grad() override { torch_.zero_grad(); }
   void set_learning_rate(double rate) override {
     for (auto& group : torch_.param_groups()) {
@@ -137,8 +145,15 @@ class TorchBacked : public Optimiser {
   mutable TorchOptimiser torch_;
 };
 
+bool in_host_memory(const NamedTensors& parameters) {
+  return std::all_of(
+      parameters.begin(), parameters.end(), [](const auto& item) { return item.second.is_cpu(); });
+}
+
 std::unique_ptr<Optimiser> make_adam(const OptimiserOptions& o, const NamedTensors& parameters) {
   using namespace torch::optim;
+  if (in_host_memory(parameters))
+    return make_host_adam(o, parameters, false);
   return std::make_unique<TorchBacked<Adam, AdamOptions, AdamParamState>>(
       parameters,
       AdamOptions(o.learning_rate)
@@ -149,6 +164,8 @@ std::unique_ptr<Optimiser> make_adam(const OptimiserOptions& o, const NamedTenso
 
 std::unique_ptr<Optimiser> make_adamw(const OptimiserOptions& o, const NamedTensors& parameters) {
   using namespace torch::optim;
+  if (in_host_memory(parameters))
+    return make_host_adam(o, parameters, true);
   return std::make_unique<TorchBacked<AdamW, AdamWOptions, AdamWParamState>>(
       parameters,
       AdamWOptions(o.learning_rate)

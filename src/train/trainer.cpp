@@ -6,6 +6,7 @@
 #include "core/process_memory.h"
 #include "core/timer.h"
 #include "train/assignment.h"
+#include "train/gradient_norm.h"
 #include "train/model_checkpoint.h"
 
 #include <torch/torch.h>
@@ -16,16 +17,6 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kFirstLosses = 10;
-
-double gradient_norm(const std::vector<at::Tensor>& parameters) {
-  double squares = 0;
-  for (const at::Tensor& parameter : parameters) {
-    if (parameter.grad().defined()) {
-      squares += std::pow(parameter.grad().norm().item<double>(), 2);
-    }
-  }
-  return std::sqrt(squares);
-}
 
 void warn_of_idle_ranks(const std::vector<Step>& steps, const Communicator& world) {
   std::size_t most = 0;
@@ -176,9 +167,9 @@ double Trainer::backward_micro_batch(const MicroBatch& micro, double weight, std
                    static_cast<std::uint64_t>(state_.step)};
   const at::Tensor logits = forward_all(*model_, pass);
   const at::Tensor loss =
-      task_->loss_sum(logits, part->targets[static_cast<std::size_t>(Split::kTrain)]) / weight;
-  loss.backward();
-  return loss.item<double>();
+      task_->loss_sum(logits, part->targets[static_cast<std::size_t>(Split::kTrain)]);
+  loss.backward(torch::full({}, 1 / weight, loss.options().requires_grad(false)));
+  return loss.item<double>() / weight;
 }
 
 double Trainer::gradients_of_step(const Step& step, std::uint64_t epoch) {

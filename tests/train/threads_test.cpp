@@ -1,0 +1,56 @@
+// A training gives the same bits for any number of threads, with every dropout on.
+#include "comm/communicator.h"
+#include "train/cora_job.h"
+#include "train/model_checkpoint.h"
+#include "train/trainer.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace regatta::testing {
+namespace {
+
+class ThreadsTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  ThreadsTest() : world_(make_self_communicator()), folder_("regatta-threads", *world_) {
+    make_cora(folder_.path() + "/data", 1, *world_);
+    dataset_ = std::make_shared<const Dataset>(folder_.path() + "/data");
+  }
+
+  /// Digest of all parameters and the losses after five steps.
+  std::string five_steps(const std::string& attention, std::int64_t threads) {
+    TrainJob job = cora_job(5);
+    for (LayerOptions& layer : job.model.layers) {
+      layer.attention = attention;
+      layer.residual = layer.layer_norm = true;
+    }
+    job.runtime.threads = threads;
+    Trainer trainer(job, dataset_, folder_.path() + "/run", *world_);
+    std::string digest;
+    for (std::uint64_t epoch = 0; epoch < 5; ++epoch) {
+      const auto steps = trainer.plan(epoch);
+      trainer.announce_epoch(steps);
+      for (const Step& step : steps)
+        digest += fmt::format("{:a} ", trainer.train_step(step, epoch));
+    }
+    return digest + tensors_digest(model_checkpoint_tensors(trainer.model()));
+  }
+
+  std::unique_ptr<Communicator> world_;
+  SharedFolder folder_;
+  std::shared_ptr<const Dataset> dataset_;
+};
+
+TEST_P(ThreadsTest, NeverChangeTheBitsOfATraining) {
+  const std::string one = five_steps(GetParam(), 1);
+  EXPECT_EQ(five_steps(GetParam(), 1), one) << "a second run differs from the first";
+  EXPECT_EQ(five_steps(GetParam(), 2), one);
+  EXPECT_EQ(five_steps(GetParam(), 3), one);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ThreadsTest, ::testing::Values("gat", "dot"));
+
+}  // namespace
+}  // namespace regatta::testing
