@@ -102,6 +102,14 @@ class Ours(unittest.TestCase):
             self.assertGreater(row["ours"]["time"]["median"], 0)
             self.assertEqual((row["nodes"], row["edges"]), (300, 2000))
 
+    def test_a_table_of_edges_becomes_a_graph(self):
+        with tempfile.TemporaryDirectory() as folder:
+            table = pathlib.Path(folder) / "edges.csv"
+            table.write_text("src,dst\n0,1\n1,2\n2,2\n", encoding="utf-8")
+            report = self.compare("--no-generated", "--graph", f"tiny={table}:features=3", "--kind", "gat")
+        row = report["rows"][0]
+        self.assertEqual((row["graph"], row["nodes"], row["edges"], row["features"]), ("tiny", 3, 4, 3))
+
     def test_pyg_and_ours_compute_the_same(self):
         report = self.compare("--pyg", PYTHON, "--peer", "pyg", "--steps", "1")
         self.assertGreaterEqual(len(report["rows"]), 2)

@@ -99,7 +99,7 @@ def measure(options, bench, graph, kind, dropout, scratch):
     settings = {**graph.settings, "kind": kind, "heads": options.heads, "width": options.width}
     settings["attention_dropout"] = dropout
     first = bench.layer({**settings, "export": case}, options.repeats)
-    row = {"graph": graph.name, "kind": kind, "dropout": dropout, **settings, "peers": {}}
+    row = {**settings, "graph": graph.name, "dropout": dropout, "peers": {}}
     if "failed" in first:
         return {**row, "ours": first}
     ours, results = [first], {"regatta": case}

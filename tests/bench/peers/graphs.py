@@ -27,7 +27,7 @@ def generated_settings(options, name, nodes, edges):
 def dataset_of(program, name, path, scratch):
     """The folder itself, or the dataset of one chunk that `regatta preprocess` makes of a table of edges."""
     if pathlib.Path(path).is_dir():
-        return path
+        return str(path)
     folder = scratch / f"dataset-{name}"
     config = scratch / f"{name}.yaml"
     config.write_text(
@@ -38,7 +38,7 @@ def dataset_of(program, name, path, scratch):
     done = subprocess.run([program, "preprocess", config], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{path}: {done.stderr.strip() or done.stdout.strip()}")
-    return folder
+    return str(folder)
 
 
 def parse(text, options, scratch):
