@@ -10,6 +10,25 @@
 
 namespace regatta {
 
+/// The lists of a graph (in-edges by row, or out-edges by node) in the order the CUDA kernels take
+/// them: lists of more than kPieceEdges edges first, cut into pieces, then the others by falling
+/// length. Equal lengths (short ones) or powers of two (longer ones) stay in ascending order.
+struct DegreeSchedule {
+  static constexpr std::int64_t kShortEdges = 8;     ///< at most: several lists a warp
+  static constexpr std::int64_t kPieceEdges = 1024;  ///< at most: one warp; more are cut
+
+  SharedArray<std::int32_t> long_item;    ///< [L] lists that are cut
+  SharedArray<std::int64_t> first_piece;  ///< [L+1] into the pieces
+  SharedArray<std::int32_t> piece_long;   ///< [P] which of long_item a piece belongs to
+  SharedArray<std::int32_t> order;        ///< [n-L] the others: warp-long ones, then short ones
+  std::int64_t short_begin = 0;           ///< first short one in `order`
+
+  bool built() const { return first_piece.size() > 0; }
+};
+
+/// O(n); lists are [ptr[i], ptr[i+1]).
+DegreeSchedule make_degree_schedule(std::span<const std::int64_t> ptr);
+
 /// In-edges plus their transpose. Owns its arrays through SharedArray, so it may be copied cheaply.
 /// Out-edges of a source are ascending by destination (ties: by position in the in-edge list), so those that
 /// end below any row prefix R are a prefix of the list; `out_end` finds it.
@@ -19,11 +38,16 @@ struct PreparedGraph {
   SharedArray<std::int64_t> out_ptr;   ///< [N+1]
   SharedArray<std::int32_t> out_dst;   ///< [E] destination of each out-edge
   SharedArray<std::int64_t> out_edge;  ///< [E] its position in the in-edge list
+  DegreeSchedule row_schedule;         ///< of the in-edges; cuda table only
+  DegreeSchedule node_schedule;        ///< of the out-edges; cuda table only
   bool on_device = false;              ///< true: the arrays are device memory (cuda table only)
 
   /// First out-edge of source j, counted from out_ptr[j], whose destination is >= rows.
   std::int64_t out_end(std::int64_t source, std::int64_t rows) const;
 };
+
+/// What the cuda table needs beside prepare_graph; the CPU tables do without.
+void add_degree_schedules(PreparedGraph& graph);
 
 /// Validates nothing (chunks are validated at open); O(N + E), deterministic.
 PreparedGraph prepare_graph(CsrGraph graph, SharedArray<std::int64_t> global_id);

@@ -75,9 +75,21 @@ PreparedSparse sparse_features(const NodeFeatures& features,
   return sparse;
 }
 
+DegreeSchedule place_schedule(const DegreeSchedule& host, at::Device device) {
+  DegreeSchedule placed = host;
+  placed.long_item = place_array(host.long_item, device);
+  placed.first_piece = place_array(host.first_piece, device);
+  placed.piece_long = place_array(host.piece_long, device);
+  placed.order = place_array(host.order, device);
+  return placed;
+}
+
 PreparedGraph place_graph(PreparedGraph prepared, at::Device device) {
   if (device.is_cpu())
     return prepared;
+  add_degree_schedules(prepared);
+  prepared.row_schedule = place_schedule(prepared.row_schedule, device);
+  prepared.node_schedule = place_schedule(prepared.node_schedule, device);
   prepared.in.indptr = place_array(prepared.in.indptr, device);
   prepared.in.src = place_array(prepared.in.src, device);
   prepared.in.edge_id = place_array(prepared.in.edge_id, device);
@@ -134,7 +146,8 @@ void set_edge_attributes(Batch& batch,
 
 std::size_t memory_of(const PreparedGraph& graph) {
   return (graph.in.indptr.size() + graph.out_ptr.size() + 2 * graph.global_id.size()) * 8 +
-         graph.in.src.size() * (4 + 8 + 4 + 8);
+         graph.in.src.size() * (4 + 8 + 4 + 8) +
+         (graph.row_schedule.order.size() + graph.node_schedule.order.size()) * 4;
 }
 
 std::int64_t memory_of(const Batch& batch) {
