@@ -2,6 +2,7 @@
 // process neither needs a driver nor pays for libtorch_cuda.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace regatta {
@@ -19,6 +20,8 @@ struct CudaPlugin {
   /// without NCCL.
   Communicator* (*make_nccl_communicator)(Communicator& mpi, int device);
   std::string (*versions)();  ///< "CUDA 13.0, NCCL 2.28.9"
+  /// Most bytes LibTorch's tensors held on the device since the last call.
+  std::int64_t (*take_peak_bytes)(int device);
 };
 
 /// Names the library file to open instead of libregatta_cuda.so beside the program (its folder,

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "kernels/cuda/cuda_kernels.h"
 
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -84,6 +85,16 @@ std::string versions() {
       nccl_version());
 }
 
+std::int64_t take_peak_bytes(int device) {
+  check_device(device);
+  const auto index = static_cast<c10::DeviceIndex>(device);
+  namespace allocator = c10::cuda::CUDACachingAllocator;
+  constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  const std::int64_t peak = allocator::getDeviceStats(index).allocated_bytes[kAll].peak;
+  allocator::resetPeakStats(index);
+  return peak;
+}
+
 }  // namespace
 }  // namespace regatta
 
@@ -93,6 +104,7 @@ extern "C" const regatta::CudaPlugin* regatta_cuda_plugin() {
                                              regatta::select_device,
                                              regatta::kernels,
                                              regatta::nccl_communicator,
-                                             regatta::versions};
+                                             regatta::versions,
+                                             regatta::take_peak_bytes};
   return &plugin;
 }
