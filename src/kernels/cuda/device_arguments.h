@@ -1,7 +1,7 @@
 // From the interface's argument structs to those of the CUDA kernels.
 #pragma once
 
-#include "kernels/cuda/device_attention.h"
+#include "kernels/cuda/device_launches.h"
 
 namespace regatta::cuda {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #ifdef REGATTA_WARP_EXECUTOR
-#include "kernels/warp_executor.h"
+#include REGATTA_WARP_EXECUTOR  // a file of the tests
 #else
 #include <cuda_runtime_api.h>
 #endif

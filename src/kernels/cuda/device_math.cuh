@@ -1,7 +1,7 @@
 // Elements, packets of elements, dropout and activations: what one thread computes by itself.
 #pragma once
 
-#include "kernels/cuda/device_attention.h"
+#include "kernels/cuda/device_launches.h"
 
 #include <Random123/philox.h>
 

@@ -1,7 +1,7 @@
 // What the CUDA kernels keep between launches, laid out in the caller's workspace.
 #pragma once
 
-#include "kernels/cuda/device_attention.h"
+#include "kernels/cuda/device_launches.h"
 
 #include <cstddef>
 #include <cstdint>
