@@ -1,5 +1,5 @@
-// The tables every conformance test runs: one row each, and one for each instruction set of the cpu
-// table.
+// The tables that the conformance tests of a program run: one row each, and one for each
+// instruction set of the cpu table.
 #pragma once
 
 #include "kernels/attention.h"
@@ -19,11 +19,8 @@ struct KernelVariant {
   std::int64_t targets;
 };
 
-inline std::vector<KernelVariant> kernel_variants() {
-  return {{"cpu", &cpu_kernels(), 0},
-          {"cpu, at most AVX2", &cpu_kernels(), HWY_AVX2 | HWY_SCALAR | HWY_EMU128},
-          {"cpu, plain", &cpu_kernels(), HWY_SCALAR | HWY_EMU128}};
-}
+/// Of the program: cpu_variants.cpp, cuda_source_variants.cpp or cuda_device_variants.cpp.
+std::vector<KernelVariant> kernel_variants();
 
 /// Restricts run-time dispatch while it lives.
 class TargetScope {
