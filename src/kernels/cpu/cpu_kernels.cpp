@@ -2,6 +2,7 @@
 #include "kernels/attention.h"
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/huge_pages.h"
 
 namespace regatta {
 namespace cpu {
@@ -22,13 +23,17 @@ std::size_t backward_workspace_bytes(const AttentionBackwardArgs& args) {
 void forward(const AttentionForwardArgs& args) {
   // Only a valid graph tells how much memory is needed.
   check_attention_inputs(args.in);
-  check_forward(args, forward_workspace_bytes(args));
+  const std::size_t bytes = forward_workspace_bytes(args);
+  check_forward(args, bytes);
+  ask_for_huge_pages(args.workspace, bytes);
   gat(args.in) ? gat_forward(args) : row_forward(args);
 }
 
 void backward(const AttentionBackwardArgs& args) {
   check_attention_inputs(args.in);
-  check_backward(args, backward_workspace_bytes(args));
+  const std::size_t bytes = backward_workspace_bytes(args);
+  check_backward(args, bytes);
+  ask_for_huge_pages(args.workspace, bytes);
   gat(args.in) ? gat_backward(args) : row_backward(args);
 }
 

@@ -19,6 +19,15 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+/// Edges ahead of the one in hand whose rows are asked for, into the second-level cache: it takes
+/// twice as many requests as the first and holds them all.
+inline constexpr std::int64_t kRowsAhead = 32;
+
+template <class T>
+HWY_INLINE void prefetch_ahead(const T* at) {
+  __builtin_prefetch(at, 0, 2);
+}
+
 /// 64 bytes of working values, or what the target has of them.
 template <class W>
 using BlockTag = hn::CappedTag<W, 64 / sizeof(W)>;

@@ -9,7 +9,6 @@
 #include "kernels/cpu/row_products.h"
 #include "kernels/cpu/storage_lanes-inl.h"
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -50,12 +49,11 @@ class TileTable {
       return;
     const S* later = row(e + kAhead);
     for (std::size_t k = 0; k < blocks * 64 / sizeof(Working<S>); k += 64 / sizeof(S))
-      hwy::Prefetch(later + k);
+      prefetch_ahead(later + k);
   }
 
  private:
-  /// The latency of the third-level cache over the time of an edge.
-  static constexpr std::int64_t kAhead = 12;
+  static constexpr std::int64_t kAhead = kRowsAhead;
 
   const S* base_;
   std::size_t stride_;

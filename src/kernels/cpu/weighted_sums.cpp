@@ -12,17 +12,11 @@
 #include "kernels/cpu/storage_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 
-#include <hwy/cache_control.h>
-
 #include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
-
-/// Rows asked for ahead of the edge in hand: the latency of the third-level cache over the time of
-/// an edge.
-constexpr std::int64_t kAhead = 12;
 
 template <class S, std::size_t kBlocks, WeightUse kUse, bool kOneHead>
 class TileSums {
@@ -67,10 +61,10 @@ class TileSums {
   HWY_INLINE void add(D d, std::int64_t e, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
     const std::int32_t* at = pass_.edges.index + e;
     const S* row = rows_ + static_cast<std::size_t>(*at) * pass_.table.stride;
-    if (pass_.table.prefetch && at + kAhead < last_) {
-      const S* later = rows_ + static_cast<std::size_t>(at[kAhead]) * pass_.table.stride;
+    if (pass_.table.prefetch && at + kRowsAhead < last_) {
+      const S* later = rows_ + static_cast<std::size_t>(at[kRowsAhead]) * pass_.table.stride;
       for (std::size_t k = 0; k < kBlocks * 64 / sizeof(W); k += 64 / sizeof(S))
-        hwy::Prefetch(later + k);
+        prefetch_ahead(later + k);
     }
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
     if constexpr (kOneHead) {
