@@ -232,7 +232,10 @@ TEST(LayerPrecision, Bfloat16RowsWithWorkingTypeSumsStayNearTheExactLayer) {
   for (const Case& c : cases())
     for (const KernelTable* kernels : {&reference_kernels(), &cpu_kernels()}) {
       SCOPED_TRACE(c.name + " by " + kernels->name);
-      const Arrangement exact(c, reference_kernels()), narrow(c, *kernels, at::kBFloat16);
+      Arrangement exact(c, reference_kernels());
+      const Arrangement narrow(c, *kernels, at::kBFloat16);
+      // Both read the rounded input: another sign of a logit is another slope, not an error.
+      exact.x = narrow.x.detach().to(torch::kDouble).requires_grad_();
       const PassContext exact_pass{&exact.batch}, pass{&narrow.batch};
       const at::Tensor expected = exact.layer->forward(exact_pass, exact.x);
       const at::Tensor out = narrow.layer->forward(pass, narrow.x);
