@@ -8,6 +8,7 @@
 
 #include "core/parallel.h"
 #include "kernels/cpu/leaky_sums.h"
+#include "kernels/cpu/leaky_tile-inl.h"
 #include "kernels/cpu/row_pieces.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 

@@ -172,62 +172,6 @@ class TileWeights {
   alignas(64) Index head_[kColumns];
 };
 
-/// u and LeakyReLU of gatv2 for the columns of a tile.
-template <class W, std::size_t kColumns>
-class LeakyTile {
-  using D = BlockTag<W>;
-
- public:
-  LeakyTile(const LeakyTerms* terms, const ColumnTile& tile) : count_(tile.count) {
-    if (terms == nullptr)
-      return;
-    slope_ = static_cast<W>(terms->slope);
-    features_ = terms->weight == nullptr ? 0 : terms->features;
-    row_ = terms->row;
-    x_ = static_cast<const W*>(terms->x);
-    weight_ = features_ == 0 ? nullptr : static_cast<const W*>(terms->weight) + tile.first;
-    edge_ = terms->edge;
-    if (terms->vector != nullptr)
-      std::copy_n(
-          static_cast<const W*>(terms->vector) + tile.first, std::min(count_, kColumns), vector_);
-  }
-
-  HWY_INLINE hn::Vec<D> vector(D d, std::size_t v) const {
-    return hn::Load(d, vector_ + v * hn::Lanes(d));
-  }
-  /// u plus x_e weight.
-  HWY_INLINE hn::Vec<D> add(D d, std::size_t v, std::int64_t e, hn::Vec<D> u) const {
-    if (HWY_LIKELY(features_ == 0))
-      return u;
-    const W* x = features_of(e);
-    const std::size_t done = v * hn::Lanes(d);
-    if (done < count_)
-      for (std::size_t f = 0; f < features_; ++f)
-        u = hn::MulAdd(
-            hn::Set(d, x[f]), load_storage_n(d, weight_ + f * row_ + done, count_ - done), u);
-    return u;
-  }
-  HWY_INLINE hn::Vec<D> activate(D d, hn::Vec<D> u) const {
-    return hn::IfThenElse(hn::Gt(u, hn::Zero(d)), u, hn::Mul(u, hn::Set(d, slope_)));
-  }
-
-  std::size_t features() const { return features_; }
-  W slope() const { return slope_; }
-  const W* features_of(std::int64_t e) const {
-    return x_ + static_cast<std::size_t>(edge_ == nullptr ? e : edge_[e]) * features_;
-  }
-
- private:
-  std::size_t count_;
-  W slope_ = 0;
-  std::size_t features_ = 0;
-  std::size_t row_ = 0;
-  const W* x_ = nullptr;
-  const W* weight_ = nullptr;
-  const std::int64_t* edge_ = nullptr;
-  alignas(64) W vector_[kColumns] = {};
-};
-
 }  // namespace regatta::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
