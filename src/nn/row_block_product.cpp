@@ -122,10 +122,13 @@ struct ScaleRows : torch::autograd::Function<ScaleRows> {
 }  // namespace
 
 at::Tensor row_block_product(const at::Tensor& x, const at::Tensor& w) {
-  REGATTA_CHECK(x.dim() == 2 && w.dim() == 2 && x.size(1) == w.size(0),
-                "product of x [{}] and w [{}]",
-                fmt::join(x.sizes(), ","),
-                fmt::join(w.sizes(), ","));
+  REGATTA_CHECK(
+      x.dim() == 2 && w.dim() == 2 && x.size(1) == w.size(0) && x.scalar_type() == w.scalar_type(),
+      "product of x [{}] {} and w [{}] {}",
+      fmt::join(x.sizes(), ","),
+      c10::toString(x.scalar_type()),
+      fmt::join(w.sizes(), ","),
+      c10::toString(w.scalar_type()));
   return by_own_kernels(x) ? RowBlockProduct::apply(x, w) : torch::mm(x, w);
 }
 

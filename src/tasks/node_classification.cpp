@@ -1,12 +1,13 @@
 // A class for each node: weighted cross-entropy, confusion matrix.
-#include <fmt/ranges.h>
-#include <torch/torch.h>
-
-#include <map>
-
 #include "core/error.h"
 #include "tasks/cross_entropy.h"
 #include "tasks/task.h"
+
+#include <torch/torch.h>
+
+#include <fmt/ranges.h>
+
+#include <map>
 
 namespace regatta {
 namespace {
