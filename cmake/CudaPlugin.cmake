@@ -67,7 +67,13 @@ endforeach()
 file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS src/kernels/cuda/*.cu src/kernels/cuda/*.cpp src/cuda/*.cpp
      src/comm/nccl_*.cpp)
 add_library(regatta_cuda MODULE ${cuda_sources})
-target_compile_options(regatta_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+# Kernels of three architectures are compressed, or the library alone would fill a bundle.
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+  set(compressed --compress-mode=size)
+else()
+  set(compressed -Xfatbin=-compress-all)
+endif()
+target_compile_options(regatta_cuda PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;${compressed}>")
 target_include_directories(regatta_cuda PRIVATE src)
 target_include_directories(regatta_cuda SYSTEM PRIVATE ${REGATTA_CUDA_INCLUDE} ${REGATTA_NCCL_INCLUDE})
 target_link_libraries(regatta_cuda PRIVATE regatta_flags regatta_torch regatta_kernels regatta_core

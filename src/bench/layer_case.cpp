@@ -46,6 +46,7 @@ Batch layer_batch(const LayerBenchOptions& options, const PreparedGraph& graph) 
   batch.global_id = torch::tensor(at::ArrayRef<std::int64_t>(ids.data(), ids.size()), torch::kLong);
   batch.nodes_in = {graph.in.nodes};
   batch.rows_out = {graph.in.rows};
+  batch.edges_out = {static_cast<std::int64_t>(graph.in.src.size())};
   batch.features.width = options.features;
   batch.placement.dtype = storage_type(options.precision);
   batch.placement.kernels = &cpu_kernels();

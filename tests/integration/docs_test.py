@@ -65,13 +65,16 @@ class Program:
     def call_faults(self, arguments, root):
         if not arguments or PLACEHOLDER.match(arguments[0]) or arguments[0].startswith("--"):
             return
-        code, text = self.run(arguments[0], "--help")
+        # A command may have commands of its own: `bench step` has options that `bench` has not.
+        depth = 2 if arguments[0] == "bench" and len(arguments) > 1 else 1
+        command = arguments[:depth]
+        code, text = self.run(*command, "--help")
         if code != 0:
-            yield f"no command '{arguments[0]}'"
+            yield f"no command '{' '.join(command)}'"
             return
-        for word in arguments[1:]:
+        for word in arguments[depth:]:
             if word.startswith("--") and not re.search(rf"(?<![\w-]){re.escape(word.split('=')[0])}(?![\w-])", text):
-                yield f"'{arguments[0]}' has no option {word}"
+                yield f"'{' '.join(command)}' has no option {word}"
         overrides = [b for a, b in zip(arguments, arguments[1:]) if a == "--set" and "=" in b]
         for word in arguments[1:]:
             if re.fullmatch(r"configs/[\w.-]+\.yaml", word):

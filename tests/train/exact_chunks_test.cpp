@@ -1,13 +1,14 @@
 // Chunked and distributed training is exact: 1, 4 and 8 chunks, on as many ranks as mpirun started,
 // against one chunk on one rank, with all dropouts on.
-#include <gtest/gtest.h>
-#include <torch/torch.h>
-
-#include <cmath>
-
 #include "mpi/mpi_world.h"
 #include "train/cora_job.h"
 #include "train/trainer.h"
+
+#include <torch/torch.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
 
 namespace regatta::testing {
 namespace {
@@ -37,8 +38,17 @@ Outcome train(const TrainJob& job,
   return outcome;
 }
 
-double relative(const at::Tensor& a, const at::Tensor& b) {
-  return (a - b).norm().item<double>() / (b.norm().item<double>() + 1e-12);
+double relative(const at::Tensor& a, const at::Tensor& b, double floor) {
+  return (a - b).norm().item<double>() / std::max(b.norm().item<double>(), floor);
+}
+
+/// The gradient of an attention vector can cancel to a hundredth of the whole: no tensor is held to
+/// less than a twentieth of that.
+double floor_of(const std::vector<at::Tensor>& gradients) {
+  double squares = 0;
+  for (const at::Tensor& gradient : gradients)
+    squares += std::pow(gradient.norm().item<double>(), 2);
+  return std::sqrt(squares) / 20;
 }
 
 struct Case {
@@ -67,6 +77,7 @@ TEST_P(ExactChunks, LossesAndGradientsEqualOneChunkOnOneRank) {
   const Outcome expected = train(
       job, folder.path() + "/reference-" + rank, folder.path() + "/reference-run-" + rank, *alone);
   ASSERT_EQ(expected.losses.size(), 10U);
+  const double floor = floor_of(expected.gradients);
 
   for (const std::int64_t chunks : {1, 4, 8}) {
     const std::string data = folder.path() + "/" + std::to_string(chunks);
@@ -78,7 +89,7 @@ TEST_P(ExactChunks, LossesAndGradientsEqualOneChunkOnOneRank) {
           << chunks << " chunks, step " << i;
     }
     for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
-      EXPECT_LE(relative(got.gradients[i], expected.gradients[i]), GetParam().tolerance)
+      EXPECT_LE(relative(got.gradients[i], expected.gradients[i], floor), GetParam().tolerance)
           << chunks << " chunks, parameter " << i;
     }
   }
