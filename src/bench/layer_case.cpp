@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/timer.h"
+#include "nn/host_memory.h"
 #include "nn/initial_weights.h"
 
 #include <torch/torch.h>
@@ -87,6 +88,7 @@ LayerCase::LayerCase(const LayerBenchOptions& options, const PreparedGraph& grap
     : batch_(layer_batch(options, graph)),
       layer_(layer_options(options), layer_shape(options)),
       seed_(static_cast<std::uint64_t>(options.graph.seed)) {
+  keep_host_memory();  // as training does
   const at::ScalarType type = storage_type(options.precision);
   x_ = random_tensor(graph.in.nodes, options.features, seed_, "bench.x")
            .to(type)

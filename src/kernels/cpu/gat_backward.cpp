@@ -20,6 +20,8 @@
 #include "kernels/cpu/weighted_sums.h"
 #include "kernels/prepared_graph.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 
 HWY_BEFORE_NAMESPACE();
@@ -40,7 +42,9 @@ class StoreSource {
         value_(static_cast<const S*>(args.in.value)),
         grad_value_(static_cast<S*>(args.grad_value)),
         source_gradient_(static_cast<W*>(args.grad_source_logit)),
-        dropout_(args.in.message_dropout) {}
+        dropout_(args.in.message_dropout),
+        streamed_(static_cast<std::size_t>(args.in.nodes) * heads_ * width_ * sizeof(S) >
+                  kStreamedBytes) {}
 
   static void finish(const void* context,
                      std::int64_t item,
@@ -68,6 +72,10 @@ class StoreSource {
                       tile.blocks * (64 / sizeof(W)),
                       factor);
     const std::size_t begin = j * heads_ * width_ + tile.first;
+    constexpr std::size_t kAhead = 8;
+    if (streamed_ && j + kAhead < static_cast<std::size_t>(args_.in.nodes))
+      for (std::size_t k = 0; k < tile.count; k += 64 / sizeof(S))
+        hwy::Prefetch(value_ + begin + kAhead * heads_ * width_ + k);
     for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d)) {
       auto dz = hn::Load(d, message + k);
       auto z = load_storage_n(d, value_ + begin + k, tile.count - k);
@@ -75,7 +83,7 @@ class StoreSource {
         dz = hn::Mul(dz, hn::Load(d, factor + k));
         z = hn::Mul(z, hn::Load(d, factor + k));
       }
-      store_storage_n(dz, d, grad_value_ + begin + k, tile.count - k);
+      stream_storage_n(dz, d, grad_value_ + begin + k, tile.count - k, streamed_);
       hn::Store(hn::Mul(z, hn::Load(d, sloped + k)), d, product + k);
     }
     add_products(j, tile, product);
@@ -109,6 +117,7 @@ class StoreSource {
   S* grad_value_;
   W* source_gradient_;
   DropoutPlan<W> dropout_;
+  bool streamed_;
 };
 
 /// dt and the gradient of the edges' terms from the products p of a group's heads.

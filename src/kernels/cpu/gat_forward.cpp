@@ -64,7 +64,9 @@ class StoreRow {
         heads_(static_cast<std::size_t>(args.in.heads)),
         out_(static_cast<S*>(args.out)),
         correction_(static_cast<S*>(args.correction)),
-        positive_(static_cast<const W*>(positive)) {}
+        positive_(static_cast<const W*>(positive)),
+        streamed_(static_cast<std::size_t>(args.in.rows) * heads_ * width_ * sizeof(S) >
+                  kStreamedBytes) {}
 
   static void finish(const void* context,
                      std::int64_t item,
@@ -86,7 +88,8 @@ class StoreRow {
     const std::size_t row = i * heads_ * width_;
     if (out_ != nullptr)
       for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d))
-        store_storage_n(hn::Load(d, o + k), d, out_ + row + tile.first + k, tile.count - k);
+        stream_storage_n(
+            hn::Load(d, o + k), d, out_ + row + tile.first + k, tile.count - k, streamed_);
     if (args_.epilogue.y != nullptr)
       store_epilogue<S>(args_.epilogue, row, tile.first, tile.count, o);
     if (correction_ == nullptr)
@@ -94,7 +97,7 @@ class StoreRow {
     for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d)) {
       const auto share = positive_share(i, tile.first + k, tile.first + tile.count);
       const auto c = hn::NegMulAdd(share, hn::Load(d, o + k), hn::Load(d, positive + k));
-      store_storage_n(c, d, correction_ + row + tile.first + k, tile.count - k);
+      stream_storage_n(c, d, correction_ + row + tile.first + k, tile.count - k, streamed_);
     }
   }
 
@@ -118,6 +121,7 @@ class StoreRow {
   S* out_;
   S* correction_;
   const W* positive_;
+  bool streamed_;
 };
 
 template <class S>

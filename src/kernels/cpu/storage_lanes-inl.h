@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -74,6 +75,21 @@ HWY_INLINE void store_storage_n(hn::Vec<D> value, D d, S* to, std::size_t count)
   store_storage(value, d, lanes);
   std::copy_n(lanes, count, to);
 }
+
+/// The same past the caches, where `streamed` says that the array is too large to stay there and a
+/// whole aligned vector is stored: saves reading the line first. hwy::FlushStream() must follow
+/// before others read.
+template <class D, class S>
+HWY_INLINE void stream_storage_n(hn::Vec<D> value, D d, S* to, std::size_t count, bool streamed) {
+  if constexpr (std::is_same_v<S, hn::TFromD<D>>) {
+    if (streamed && count >= hn::Lanes(d) && reinterpret_cast<std::uintptr_t>(to) % 64 == 0)
+      return hn::Stream(value, d, to);
+  }
+  store_storage_n(value, d, to, count);
+}
+
+/// Arrays above this size do not stay in a cache between passes.
+inline constexpr std::size_t kStreamedBytes = std::size_t{16} << 20;
 
 /// The first `count` lanes of a row, 0 beyond.
 template <class D, class S>

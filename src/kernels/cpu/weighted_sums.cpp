@@ -12,6 +12,8 @@
 #include "kernels/cpu/storage_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 
+#include <hwy/cache_control.h>
+
 #include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
@@ -55,6 +57,7 @@ class TileSums {
         for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum2[v], d, second + v * kLanes);
       pass_.finish(pass_.context, i, pass_.tile, first, kTwo ? second : nullptr);
     }
+    hwy::FlushStream();  // finish may have stored past the caches
   }
 
  private:
