@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-LEAST = {"cora": 0.823, "cora_dot": 0.822, "cora_gatv2": 0.815, "cora_transformer": 0.80, "citeseer": 0.720}
+LEAST = {"cora": 0.823, "cora_dot": 0.822, "cora_gatv2": 0.825, "cora_transformer": 0.79, "citeseer": 0.720}
 BF16_TOLERANCE = 0.003  # bfloat16 against fp32, means of ten seeds
 
 
