@@ -133,37 +133,6 @@ struct CounterVectors {
   hn::Vec<D> id, group;
 };
 
-/// Message factors of one node, mu [width], and mu (.) z. The first target may be null.
-template <class T>
-HWY_INLINE void mask_row(const DropoutPlan<T>& plan,
-                         std::int64_t global_id,
-                         const T* z,
-                         std::size_t width,
-                         T* const* factor_and_masked) {
-  alignas(64) T planes[4 * kChunk];
-  alignas(64) T factors[4 * kChunk];
-  const hn::ScalableTag<T> d;
-  for (std::size_t first = 0; first < width; first += 4 * kChunk) {
-    const std::size_t count = std::min(4 * kChunk, width - first);
-    const std::size_t groups = (count + 3) / 4;
-    const auto counter_at = [&](auto du, std::size_t k) HWY_ATTR {
-      return CounterVectors<decltype(du)>{hn::Set(du, static_cast<std::uint64_t>(global_id)),
-                                          hn::Iota(du, static_cast<std::uint64_t>(first / 4 + k))};
-    };
-    factor_planes(plan, groups, counter_at, planes);
-    for (std::size_t g = 0; g < groups; g += hn::Lanes(d))
-      hn::StoreInterleaved4(hn::Load(d, planes + g),
-                            hn::Load(d, planes + kChunk + g),
-                            hn::Load(d, planes + 2 * kChunk + g),
-                            hn::Load(d, planes + 3 * kChunk + g),
-                            d,
-                            factors + 4 * g);
-    if (factor_and_masked[0] != nullptr)
-      std::copy_n(factors, count, factor_and_masked[0] + first);
-    multiply_rows(factors, z + first, Span{0, count}, factor_and_masked[1] + first);
-  }
-}
-
 }  // namespace regatta::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -1,15 +1,14 @@
 #include "core/parallel.h"
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
-#include "kernels/cpu/edge_products.h"
 #include "kernels/cpu/gat_backward.h"
 #include "kernels/cpu/output_gradient.h"
+#include "kernels/cpu/row_products.h"
 #include "kernels/cpu/workspace_parts.h"
 #include "kernels/prepared_graph.h"
 #include "kernels/storage_types.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace regatta::cpu {
 namespace {
@@ -90,21 +89,19 @@ void find_products(const AttentionBackwardArgs& args,
                    const GatBackwardMemory& memory,
                    const HeadGroup& group) {
   const AttentionInputs& in = args.in;
-  std::memset(memory.weight,
-              0,
-              static_cast<std::size_t>(edges_of(in)) * group.stride * working_bytes(in.dtype));
-  EdgeProducts products;
-  products.in = &in;
+  RowProducts products;
+  products.dtype = in.dtype;
+  products.edges = {in.rows, in.graph->in.indptr.data(), nullptr, in.graph->in.src.data()};
   products.group = group;
-  products.fixed = memory.gradient;
-  products.row = static_cast<std::size_t>(in.heads * in.width);
   products.width = static_cast<std::size_t>(in.width);
+  products.rows = {memory.gradient, static_cast<std::size_t>(in.heads * in.width)};
   products.product = memory.weight;
   const TableShape table = message_table(in, group);
   for (const ColumnTile& tile : column_tiles(table)) {
     products.tile = tile;
     products.table = pack_messages(in, table, tile, memory.tile);
-    edge_products(products);
+    row_products(products);
+    products.add = true;
   }
 }
 

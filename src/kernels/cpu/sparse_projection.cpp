@@ -10,10 +10,11 @@
 
 #include "core/parallel.h"
 #include "kernels/attention_checks.h"
-#include "kernels/cpu/attention_planes-inl.h"
 #include "kernels/cpu/counter_words-inl.h"
 #include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/dropout_factors-inl.h"
 #include "kernels/cpu/row_pieces.h"
+#include "kernels/prepared_graph.h"
 
 #include <algorithm>
 #include <vector>
@@ -34,6 +35,16 @@ struct Entries {
   const std::int32_t* index;
   const float* value;
   std::size_t count;
+};
+
+/// Gathers rows of `table` for kRows consecutive entries of an index list.
+template <std::size_t kRows, class T>
+struct Gathered {
+  const T* row[kRows];
+  HWY_INLINE Gathered(const T* table, std::size_t stride, const std::int32_t* index) {
+    for (std::size_t q = 0; q < kRows; ++q)
+      row[q] = table + static_cast<std::size_t>(index[q]) * stride;
+  }
 };
 
 template <class T>
