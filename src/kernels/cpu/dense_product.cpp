@@ -11,10 +11,14 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "kernels/cpu/column_tiles.h"
 #include "kernels/dense_product.h"
 #include "kernels/storage_types.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
+#include <cstdint>
 
 #ifndef REGATTA_KERNELS_CPU_DENSE_PRODUCT_SIZES_
 #define REGATTA_KERNELS_CPU_DENSE_PRODUCT_SIZES_
@@ -68,30 +72,37 @@ struct Left {
   std::size_t stride;  ///< of the index that is not contiguous
 };
 
-/// A part of the result, and whether the product is added to what is there.
+/// What becomes of what is there: added to, replaced, or replaced past the caches (whole aligned
+/// vectors; FlushStream must follow).
+enum class Store { kAdd, kReplace, kStream };
+
+/// A part of the result.
 template <class T>
 struct Target {
   T* data;
   std::size_t stride;
   std::size_t columns;
-  bool add;
+  Store store;
 };
 
 /// One row of a tile from its sums. A panel may be wider than the columns that are left.
 template <std::size_t kVectors, class T, class V>
-HWY_INLINE void store_row(const V* sum, T* to, std::size_t columns, bool add) {
+HWY_INLINE void store_row(const V* sum, T* to, std::size_t columns, Store store) {
   const hn::ScalableTag<T> d;
   const std::size_t lanes = hn::Lanes(d);
   if (columns >= kVectors * lanes) {
     for (std::size_t v = 0; v < kVectors; ++v) {
-      const V value = add ? hn::Add(hn::LoadU(d, to + v * lanes), sum[v]) : sum[v];
-      hn::StoreU(value, d, to + v * lanes);
+      T* at = to + v * lanes;
+      if (store == Store::kStream)
+        hn::Stream(sum[v], d, at);
+      else
+        hn::StoreU(store == Store::kAdd ? hn::Add(hn::LoadU(d, at), sum[v]) : sum[v], d, at);
     }
     return;
   }
   alignas(64) T row[kPanelBytes / sizeof(T)];
   for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, row + v * lanes);
-  for (std::size_t c = 0; c < columns; ++c) to[c] = add ? to[c] + row[c] : row[c];
+  for (std::size_t c = 0; c < columns; ++c) to[c] = store == Store::kAdd ? to[c] + row[c] : row[c];
 }
 
 /// kRows rows times one panel of kVectors vectors, `inner` long.
@@ -124,7 +135,7 @@ HWY_INLINE void multiply_tile(Left<T> a,
     for (std::size_t p = 0; p < kPairs; ++p) pair[p] += step;
   }
   for (std::size_t r = 0; r < kRows; ++r)
-    store_row<kVectors>(sum[r], c.data + r * c.stride, c.columns, c.add);
+    store_row<kVectors>(sum[r], c.data + r * c.stride, c.columns, c.store);
 }
 
 /// The right operand in panels: element (k, c) is data[k * row + c * column].
@@ -140,22 +151,27 @@ HWY_INLINE std::size_t panel_vectors(std::size_t columns, std::size_t lanes) {
   return columns > lanes ? 2 : 1;
 }
 
-/// panels of [inner, panel width], zeros beyond the columns.
+/// panels of [inner, panel width], zeros beyond the columns. Goes row by row: the weight gradient's
+/// rows come from memory, once.
 template <class T>
 void pack_panels(Right<T> from, std::size_t inner, std::size_t columns, T* HWY_RESTRICT to) {
-  const std::size_t lanes = hn::Lanes(hn::ScalableTag<T>());
-  for (std::size_t c = 0; c < columns;) {
-    const std::size_t width = lanes * panel_vectors(columns - c, lanes);
-    const std::size_t used = std::min(width, columns - c);
-    for (std::size_t k = 0; k < inner; ++k, to += width) {
-      const T* source = from.data + k * from.row + c * from.column;
-      if (from.column == 1)
-        std::copy_n(source, used, to);
-      else
-        for (std::size_t j = 0; j < used; ++j) to[j] = source[j * from.column];
-      std::fill(to + used, to + width, T{0});
+  const hn::ScalableTag<T> d;
+  const std::size_t lanes = hn::Lanes(d);
+  for (std::size_t k = 0; k < inner; ++k) {
+    const T* row = from.data + k * from.row;
+    for (std::size_t c = 0; c < columns;) {
+      const std::size_t width = lanes * panel_vectors(columns - c, lanes);
+      const std::size_t used = std::min(width, columns - c);
+      T* line = to + c * inner + k * width;
+      if (from.column == 1 && used == width) {
+        for (std::size_t j = 0; j < width; j += lanes)
+          hn::Store(hn::LoadU(d, row + c + j), d, line + j);
+      } else {
+        for (std::size_t j = 0; j < used; ++j) line[j] = row[(c + j) * from.column];
+        std::fill(line + used, line + width, T{0});
+      }
+      c += width;
     }
-    c += width;
   }
 }
 
@@ -197,6 +213,14 @@ void multiply_block(Left<T> a, std::size_t rows, const T* panels, std::size_t in
   for (; rows >= 1; advance(1)) multiply_rows<kInnerContiguous, 1>(a, panels, inner, c);
 }
 
+/// Whether whole vectors of the result go past the caches: where it would not stay in them.
+template <class T>
+bool streams(const DenseProductArgs& args, const T* y, std::size_t columns) {
+  const std::size_t vector = hn::Lanes(hn::ScalableTag<T>()) * sizeof(T);
+  return stored_past_caches(static_cast<std::size_t>(args.rows) * columns, args.dtype) &&
+         reinterpret_cast<std::uintptr_t>(y) % vector == 0 && columns * sizeof(T) % vector == 0;
+}
+
 /// y [rows,columns] = x [rows,inner] times `right`, packed once and shared by all pieces.
 template <class T>
 void product_typed(const DenseProductArgs& args,
@@ -214,16 +238,20 @@ void product_typed(const DenseProductArgs& args,
   auto* y = static_cast<T*>(args.result);
   if (inner == 0)
     std::fill_n(y, static_cast<std::size_t>(args.rows) * columns, T{0});
+  const Store store =
+      streams(args, y, columns) && inner <= kInnerRun ? Store::kStream : Store::kReplace;
   parallel_pieces((args.rows + kPieceRows - 1) / kPieceRows, [&](std::int64_t piece) {
     const auto first = static_cast<std::size_t>(piece * kPieceRows);
     const auto rows =
         static_cast<std::size_t>(std::min(kPieceRows, args.rows - piece * kPieceRows));
     for (std::size_t k = 0; k < inner; k += kInnerRun)
-      multiply_block<true>(Left<T>{x + first * inner + k, inner},
-                           rows,
-                           panels + k * padded,
-                           std::min(kInnerRun, inner - k),
-                           Target<T>{y + first * columns, columns, columns, k > 0});
+      multiply_block<true>(
+          Left<T>{x + first * inner + k, inner},
+          rows,
+          panels + k * padded,
+          std::min(kInnerRun, inner - k),
+          Target<T>{y + first * columns, columns, columns, k > 0 ? Store::kAdd : store});
+    hwy::FlushStream();
   });
 }
 
@@ -262,7 +290,12 @@ void block_weight_gradient(
     const std::size_t count = std::min(kRunRows, end - row);
     pack_panels(Right<T>{dy + row * columns, columns, 1}, count, columns, panels);
     const Left<T> left = x == nullptr ? Left<T>{&one, 0} : Left<T>{x + row * inner, inner};
-    multiply_block<false>(left, inner, panels, count, Target<T>{to, columns, columns, row > begin});
+    multiply_block<false>(
+        left,
+        inner,
+        panels,
+        count,
+        Target<T>{to, columns, columns, row > begin ? Store::kAdd : Store::kReplace});
   }
 }
 
