@@ -38,6 +38,46 @@ bool in_place(const TableShape& table, std::size_t columns) {
          (bytes <= kInPlaceBytes || block > kTileBytes);
 }
 
+/// Rows of `used` bytes, `stride` apart, copied side by side to `width` bytes each.
+struct RowCopy {
+  const std::byte* from;
+  std::size_t stride;
+  std::size_t used;
+  std::byte* to;
+  std::size_t width;
+
+  /// Rows [begin, end) of `all`.
+  void rows(std::size_t begin, std::size_t end, std::size_t all) const {
+    const std::size_t last = all < kCopyAhead ? 0 : all - kCopyAhead;
+    switch (used == width ? width : 0) {
+      case 64:
+        return each<64>(begin, end, last);
+      case 128:
+        return each<128>(begin, end, last);
+      case 256:
+        return each<256>(begin, end, last);
+      default:
+        return each<0>(begin, end, last);
+    }
+  }
+
+ private:
+  // No hardware prefetcher follows rows that lie a page apart.
+  static constexpr std::size_t kCopyAhead = 24;
+
+  template <std::size_t kBytes>
+  void each(std::size_t begin, std::size_t end, std::size_t last) const {
+    for (std::size_t j = begin; j < end; ++j) {
+      const std::byte* row = from + j * stride;
+      for (std::size_t k = 0; j < last && k < used; k += 64)
+        __builtin_prefetch(row + kCopyAhead * stride + k, 0, 0);
+      std::memcpy(to + j * width, row, kBytes > 0 ? kBytes : used);
+      if (kBytes == 0)
+        std::memset(to + j * width + used, 0, width - used);
+    }
+  }
+};
+
 }  // namespace
 
 std::vector<HeadGroup> head_groups(std::size_t heads) {
@@ -64,6 +104,10 @@ std::vector<ColumnTile> column_tiles(const TableShape& table) {
   return tiles;
 }
 
+bool stored_past_caches(std::size_t elements, KernelType dtype) {
+  return elements * storage_bytes(dtype) > kTileBytes;
+}
+
 std::size_t packed_tile_bytes(const TableShape& table) {
   const bool packed = !in_place(table, table.end - table.begin);
   return packed ? table.rows * most_blocks(table) * block_columns(table.dtype) *
@@ -78,18 +122,39 @@ TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* 
   if (!tile.packed)
     return {from, table.row, block > kTileBytes};
   const std::size_t width = tile.blocks * block_columns(table.dtype);
-  auto* packed = static_cast<std::byte*>(to);
+  const RowCopy copy{from,
+                     table.row * element,
+                     tile.count * element,
+                     static_cast<std::byte*>(to),
+                     width * element};
   const auto pieces = static_cast<std::int64_t>((table.rows + kRowsPerPiece - 1) / kRowsPerPiece);
   parallel_pieces(pieces, [&](std::int64_t piece) {
     const std::size_t begin = static_cast<std::size_t>(piece) * kRowsPerPiece;
-    const std::size_t end = std::min(table.rows, begin + kRowsPerPiece);
-    for (std::size_t j = begin; j < end; ++j) {
-      std::byte* row = packed + j * width * element;
-      std::memcpy(row, from + j * table.row * element, tile.count * element);
-      std::memset(row + tile.count * element, 0, (width - tile.count) * element);
-    }
+    copy.rows(begin, std::min(table.rows, begin + kRowsPerPiece), table.rows);
   });
-  return {packed, width, true};
+  return {to, width, true};
+}
+
+TileRows TileBuffer::pack(const TableShape& table, const ColumnTile& tile, const void* rows) {
+  const bool here =
+      table_ == rows && rows_ == table.rows && first_ == tile.first && count_ == tile.count;
+  if (!here) {
+    packed_ = pack_tile(table, tile, rows, memory_);
+    table_ = rows;
+    rows_ = table.rows;
+    first_ = tile.first;
+    count_ = tile.count;
+  }
+  return packed_;
+}
+
+TileRows TileBuffer::pack_messages(const AttentionInputs& in,
+                                   const TableShape& table,
+                                   const ColumnTile& tile) {
+  if (!table.masked)
+    return pack(table, tile, in.value);
+  table_ = nullptr;
+  return cpu::pack_messages(in, table, tile, memory_);
 }
 
 TableShape message_table(const AttentionInputs& in, const HeadGroup& group) {

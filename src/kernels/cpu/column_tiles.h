@@ -55,6 +55,9 @@ struct TableShape {
 /// Depends on the shape alone, so a pass sums in the same order on every machine.
 std::vector<ColumnTile> column_tiles(const TableShape& table);
 
+/// Whether an array of so many elements is too large to stay in a cache between passes.
+bool stored_past_caches(std::size_t elements, KernelType dtype);
+
 /// Bytes that pack_tile writes for the widest tile of the table.
 std::size_t packed_tile_bytes(const TableShape& table);
 
@@ -67,6 +70,26 @@ TileRows pack_messages(const AttentionInputs& in,
                        const TableShape& table,
                        const ColumnTile& tile,
                        void* to);
+
+/// Memory for one packed tile, which knows what lies in it: passes over the same table that walk
+/// its tiles there and back pack one tile less each way. The tables must not change meanwhile.
+class TileBuffer {
+ public:
+  /// `memory` holds packed_tile_bytes of every table that is packed.
+  explicit TileBuffer(void* memory) : memory_(memory) {}
+  TileRows pack(const TableShape& table, const ColumnTile& tile, const void* rows);
+  TileRows pack_messages(const AttentionInputs& in,
+                         const TableShape& table,
+                         const ColumnTile& tile);
+
+ private:
+  void* memory_;
+  const void* table_ = nullptr;  ///< null: what lies here cannot be used again
+  std::size_t rows_ = 0;
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+  TileRows packed_;
+};
 
 /// The columns of `group` in the table of messages [N,H,D].
 TableShape message_table(const AttentionInputs& in, const HeadGroup& group);

@@ -37,12 +37,14 @@ struct LaneBlock {
     for (std::size_t k = 0; k < kBlockValues<W>; ++k)
       lane[k] = k % group.stride < group.count ? of_head[k % group.stride] : W{0};
   }
-  /// Combines the lanes of each head, in their order, into all lanes of that head.
+  /// Combines the lanes of each head, halves first, into all lanes of that head; `stride` is a
+  /// power of two.
   template <class Combine>
-  void spread(std::size_t stride, const Combine& combine) {
-    for (std::size_t k = stride; k < kBlockValues<W>; ++k)
-      lane[k % stride] = combine(lane[k % stride], lane[k]);
-    for (std::size_t k = stride; k < kBlockValues<W>; ++k) lane[k] = lane[k - stride];
+  HWY_INLINE void spread(std::size_t stride, const Combine& combine) {
+    for (std::size_t half = kBlockValues<W> / 2; half >= stride; half /= 2)
+      for (std::size_t k = 0; k < half; ++k) lane[k] = combine(lane[k], lane[k + half]);
+    for (std::size_t done = stride; done < kBlockValues<W>; done *= 2)
+      std::copy_n(lane, done, lane + done);
   }
 };
 

@@ -64,13 +64,15 @@ HWY_INLINE hn::Vec<D> activation_slope(D d, const AttentionEpilogue& epilogue, h
   return one;
 }
 
-/// y of `count` columns of row i from column `first` on; `o` is padded to whole vectors.
+/// y of `count` columns of row i from column `first` on; `o` is padded to whole vectors. `streamed`
+/// as of stream_storage_n.
 template <class S>
 HWY_INLINE void store_epilogue(const AttentionEpilogue& epilogue,
                                std::size_t row_begin,
                                std::size_t first,
                                std::size_t count,
-                               const Working<S>* o) {
+                               const Working<S>* o,
+                               bool streamed) {
   using W = Working<S>;
   const BlockTag<W> d;
   const auto* bias = static_cast<const W*>(epilogue.bias);
@@ -81,10 +83,11 @@ HWY_INLINE void store_epilogue(const AttentionEpilogue& epilogue,
       x = hn::Add(x, load_storage_n(d, bias + first + k, count - k));
     if (residual != nullptr)
       x = hn::Add(x, load_storage_n(d, residual + row_begin + first + k, count - k));
-    store_storage_n(activate(d, epilogue, x),
-                    d,
-                    static_cast<S*>(epilogue.y) + row_begin + first + k,
-                    count - k);
+    stream_storage_n(activate(d, epilogue, x),
+                     d,
+                     static_cast<S*>(epilogue.y) + row_begin + first + k,
+                     count - k,
+                     streamed);
   }
 }
 

@@ -43,8 +43,8 @@ class StoreSource {
         grad_value_(static_cast<S*>(args.grad_value)),
         source_gradient_(static_cast<W*>(args.grad_source_logit)),
         dropout_(args.in.message_dropout),
-        streamed_(static_cast<std::size_t>(args.in.nodes) * heads_ * width_ * sizeof(S) >
-                  kStreamedBytes) {}
+        streamed_(stored_past_caches(static_cast<std::size_t>(args.in.nodes) * heads_ * width_,
+                                     args.in.dtype)) {}
 
   static void finish(const void* context,
                      std::int64_t item,

@@ -65,8 +65,8 @@ class StoreRow {
         out_(static_cast<S*>(args.out)),
         correction_(static_cast<S*>(args.correction)),
         positive_(static_cast<const W*>(positive)),
-        streamed_(static_cast<std::size_t>(args.in.rows) * heads_ * width_ * sizeof(S) >
-                  kStreamedBytes) {}
+        streamed_(stored_past_caches(static_cast<std::size_t>(args.in.rows) * heads_ * width_,
+                                     args.in.dtype)) {}
 
   static void finish(const void* context,
                      std::int64_t item,
@@ -91,7 +91,7 @@ class StoreRow {
         stream_storage_n(
             hn::Load(d, o + k), d, out_ + row + tile.first + k, tile.count - k, streamed_);
     if (args_.epilogue.y != nullptr)
-      store_epilogue<S>(args_.epilogue, row, tile.first, tile.count, o);
+      store_epilogue<S>(args_.epilogue, row, tile.first, tile.count, o, streamed_);
     if (correction_ == nullptr)
       return;
     for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d)) {

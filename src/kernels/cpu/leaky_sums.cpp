@@ -12,6 +12,8 @@
 #include "kernels/cpu/row_pieces.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 
+#include <hwy/cache_control.h>
+
 #ifndef REGATTA_LEAKY_SUMS_ONCE
 #define REGATTA_LEAKY_SUMS_ONCE
 namespace regatta::cpu {
@@ -24,7 +26,7 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class S, std::size_t kBlocks, bool kParts>
+template <class S, std::size_t kBlocks, bool kParts, bool kFeatures>
 class TileSlopes {
   using W = Working<S>;
   using D = BlockTag<W>;
@@ -49,6 +51,7 @@ class TileSlopes {
       std::fill_n(parts, lines * kPartColumns, W{0});
     for (std::int64_t i = items.begin; i < items.end; ++i)
       weights_.one() ? item<true>(i, parts) : item<false>(i, parts);
+    hwy::FlushStream();  // finish may have stored past the caches
   }
 
  private:
@@ -83,6 +86,7 @@ class TileSlopes {
     const S* row = table_.row(e);
     table_.prefetch(e, kBlocks);
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
+    HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
       const auto w = kOneHead ? weights_.of_one(d, weight) : weights_.of(d, weight, v);
       const auto u = leaky_.add(d, v, e, hn::Add(load_storage(d, row + v * kLanes), fixed[v]));
@@ -91,14 +95,13 @@ class TileSlopes {
       sum[v] = hn::Add(sum[v], slope);
       if constexpr (kParts) {
         value[v] = hn::MulAdd(slope, u, value[v]);
-        add_features(d, e, slope, parts + kPartColumns + v * kLanes);
+        if constexpr (kFeatures)
+          add_features(d, e, slope, parts + kPartColumns + v * kLanes);
       }
     }
   }
 
   HWY_INLINE void add_features(D d, std::int64_t e, V slope, W* line) const {
-    if (HWY_LIKELY(leaky_.features() == 0))
-      return;
     const W* x = leaky_.features_of(e);
     for (std::size_t f = 0; f < leaky_.features(); ++f, line += kPartColumns)
       hn::Store(hn::MulAdd(hn::Set(d, x[f]), slope, hn::Load(d, line)), d, line);
@@ -106,7 +109,7 @@ class TileSlopes {
 
   const LeakySums& pass_;
   TileTable<S> table_;
-  LeakyTile<W, kVectors * kLanes> leaky_;
+  LeakyTile<W, kVectors * kLanes, kFeatures> leaky_;
   TileWeights<W, kVectors * kLanes> weights_;
   const W* weight_;
 };
@@ -117,8 +120,13 @@ void run_blocks(const LeakySums& pass) {
   const auto run = [&](const auto& sums) {
     parallel_pieces(pieces.count(), [&](std::int64_t p) { sums.run(pieces.piece(p), p); });
   };
-  pass.parts == nullptr ? run(TileSlopes<S, kBlocks, false>(pass))
-                        : run(TileSlopes<S, kBlocks, true>(pass));
+  const bool features = pass.leaky.weight != nullptr;
+  if (pass.parts == nullptr)
+    features ? run(TileSlopes<S, kBlocks, false, true>(pass))
+             : run(TileSlopes<S, kBlocks, false, false>(pass));
+  else
+    features ? run(TileSlopes<S, kBlocks, true, true>(pass))
+             : run(TileSlopes<S, kBlocks, true, false>(pass));
 }
 
 }  // namespace

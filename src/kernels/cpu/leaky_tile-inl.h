@@ -20,8 +20,8 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// u and LeakyReLU of gatv2 for the columns of a tile.
-template <class W, std::size_t kColumns>
+/// u and LeakyReLU of gatv2 for the columns of a tile; kFeatures: u has a term of the edge.
+template <class W, std::size_t kColumns, bool kFeatures>
 class LeakyTile {
   using D = BlockTag<W>;
 
@@ -45,14 +45,14 @@ class LeakyTile {
   }
   /// u plus x_e weight.
   HWY_INLINE hn::Vec<D> add(D d, std::size_t v, std::int64_t e, hn::Vec<D> u) const {
-    if (HWY_LIKELY(features_ == 0))
-      return u;
-    const W* x = features_of(e);
-    const std::size_t done = v * hn::Lanes(d);
-    if (done < count_)
-      for (std::size_t f = 0; f < features_; ++f)
-        u = hn::MulAdd(
-            hn::Set(d, x[f]), load_storage_n(d, weight_ + f * row_ + done, count_ - done), u);
+    if constexpr (kFeatures) {
+      const W* x = features_of(e);
+      const std::size_t done = v * hn::Lanes(d);
+      if (done < count_)
+        for (std::size_t f = 0; f < features_; ++f)
+          u = hn::MulAdd(
+              hn::Set(d, x[f]), load_storage_n(d, weight_ + f * row_ + done, count_ - done), u);
+    }
     return u;
   }
   HWY_INLINE hn::Vec<D> activate(D d, hn::Vec<D> u) const {

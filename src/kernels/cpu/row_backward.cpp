@@ -61,7 +61,7 @@ void find_logits(const RowBackward& pass, const HeadGroup& group) {
   const TableShape table = pass.plan.key_table(group);
   for (const ColumnTile& tile : column_tiles(table)) {
     products.tile = tile;
-    products.table = pack_tile(table, tile, pass.plan.keys(), pass.memory.tile);
+    products.table = pass.buffer.pack(table, tile, pass.plan.keys());
     row_products(products);
     products.add = true;
   }
@@ -81,7 +81,7 @@ void find_message_products(const RowBackward& pass, const HeadGroup& group, void
   const TableShape table = message_table(in, group);
   for (const ColumnTile& tile : column_tiles(table)) {
     products.tile = tile;
-    products.table = pack_messages(in, table, tile, pass.memory.tile);
+    products.table = pass.buffer.pack_messages(in, table, tile);
     row_products(products);
     products.add = true;
   }
@@ -105,12 +105,13 @@ void find_shared_products(const RowBackward& pass, const HeadGroup& group) {
 }
 
 void find_products(const RowBackward& pass, const HeadGroup& group) {
-  find_logits(pass, group);
+  // Logits come last: the gradient of the query begins with the tile they leave.
   if (pass.plan.shared_logits())
     find_shared_products(pass, group);
   else if (!pass.plan.one_table())
     find_message_products(pass, group, pass.memory.product, false);
-  else if (pass.args.grad_edge_out != nullptr)
+  find_logits(pass, group);
+  if (!pass.plan.shared_logits() && pass.plan.one_table() && pass.args.grad_edge_out != nullptr)
     add_feature_products(pass.args, group, pass.memory.product);
 }
 
@@ -156,8 +157,9 @@ void row_backward(const AttentionBackwardArgs& args) {
   const RowBackwardMemory memory(args);
   output_gradient({&args, memory.own_gradient, memory.delta, nullptr, memory.bias_parts});
   KeptQuad kept(in, memory.kept);
+  TileBuffer buffer(memory.tile);
   const RowBackward pass{
-      args, plan, memory, in_edge_lists(in), out_edge_lists(in, memory.ends), kept};
+      args, plan, memory, in_edge_lists(in), out_edge_lists(in, memory.ends), kept, buffer};
   for (const HeadGroup& group : plan.logit_groups()) {
     find_products(pass, group);
     const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);

@@ -33,6 +33,7 @@ struct RowBackward {
   EdgeLists in_edges;
   EdgeLists out_edges;
   KeptQuad& kept;
+  TileBuffer& buffer;
 };
 
 /// Gradients of query, key and value from the weights and gradients of the edges of a group, in

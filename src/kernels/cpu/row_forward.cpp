@@ -9,6 +9,7 @@
 #include "kernels/storage_types.h"
 
 #include <algorithm>
+#include <ranges>
 
 namespace regatta::cpu {
 namespace {
@@ -44,6 +45,7 @@ struct RowForwardMemory {
 void find_logits(const AttentionInputs& in,
                  const RowAttention& plan,
                  const RowForwardMemory& memory,
+                 TileBuffer& buffer,
                  const HeadGroup& group) {
   const LeakyTerms leaky = plan.leaky_terms();
   RowProducts products;
@@ -57,18 +59,20 @@ void find_logits(const AttentionInputs& in,
   const TableShape table = plan.key_table(group);
   for (const ColumnTile& tile : column_tiles(table)) {
     products.tile = tile;
-    products.table = pack_tile(table, tile, plan.keys(), memory.tile);
+    products.table = buffer.pack(table, tile, plan.keys());
     row_products(products);
     products.add = true;
   }
 }
 
 void sum_messages(const AttentionForwardArgs& args,
-                  const RowForwardMemory& memory,
+                  TileBuffer& buffer,
                   const HeadGroup& group,
                   const void* weight) {
   const AttentionInputs& in = args.in;
-  const OutputStore store{&args};
+  const bool streamed =
+      stored_past_caches(static_cast<std::size_t>(in.rows * in.heads * in.width), in.dtype);
+  const OutputStore store{&args, streamed};
   WeightedSums sums;
   sums.dtype = in.dtype;
   sums.edges = in_edge_lists(in);
@@ -78,9 +82,9 @@ void sum_messages(const AttentionForwardArgs& args,
   sums.finish = output_store(in.dtype);
   sums.context = &store;
   const TableShape table = message_table(in, group);
-  for (const ColumnTile& tile : column_tiles(table)) {
+  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
     sums.tile = tile;
-    sums.table = pack_messages(in, table, tile, memory.tile);
+    sums.table = buffer.pack_messages(in, table, tile);
     weighted_sums(sums);
   }
   if (args.edge_out != nullptr)
@@ -98,16 +102,17 @@ void row_forward(const AttentionForwardArgs& args) {
   const AttentionInputs& in = args.in;
   const RowAttention plan(in);
   const RowForwardMemory memory(args);
+  TileBuffer buffer(memory.tile);
   KeptQuad kept(in, memory.kept);
   for (const HeadGroup& group : plan.logit_groups()) {
-    find_logits(in, plan, memory, group);
+    find_logits(in, plan, memory, buffer, group);
     const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);
     edge_softmax({&in, group, plan.scale(), bits, memory.value, args.logsumexp});
     for (const HeadGroup& messages : plan.message_groups(group)) {
       const bool own = memory.weight != nullptr;
       if (own)
         apply_head_factors({&in, messages.first, kept.of(messages), memory.value, memory.weight});
-      sum_messages(args, memory, messages, own ? memory.weight : memory.value);
+      sum_messages(args, buffer, messages, own ? memory.weight : memory.value);
     }
   }
 }

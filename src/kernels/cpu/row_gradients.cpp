@@ -8,6 +8,7 @@
 #include "kernels/storage_types.h"
 
 #include <cstring>
+#include <ranges>
 
 namespace regatta::cpu {
 namespace {
@@ -41,6 +42,7 @@ GradientStore store_to(const RowBackward& pass, void* rows, std::size_t row) {
   store.dtype = pass.args.in.dtype;
   store.rows = rows;
   store.row = row;
+  store.streamed = stored_past_caches(size(pass.args.in.rows) * row, store.dtype);
   return store;
 }
 
@@ -52,9 +54,9 @@ void sum_table(const RowBackward& pass,
                const GradientStore& store) {
   if (store.rows == nullptr)
     return;
-  for (const ColumnTile& tile : column_tiles(table)) {
+  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
     sums.tile = tile;
-    sums.table = pack_tile(table, tile, rows, pass.memory.tile);
+    sums.table = pass.buffer.pack(table, tile, rows);
     run_sums(sums, store);
   }
 }
@@ -84,15 +86,15 @@ void shared_table_gradients(const RowBackward& pass, const HeadGroup& group) {
   const TableShape table = pass.plan.key_table(group);
   const TableShape gradients = pass.plan.gradient_table(group);
   const std::size_t past_rows = size(in.nodes - in.rows) * 64;
-  for (const ColumnTile& tile : column_tiles(table)) {
+  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
     queries.tile = keys.tile = values.tile = tile;
     std::memset(static_cast<std::byte*>(memory.partial) + size(in.rows) * tile.blocks * 64,
                 0,
                 past_rows * tile.blocks);
-    queries.table = keys.table = pack_tile(table, tile, in.value, memory.tile);
+    queries.table = keys.table = pass.buffer.pack(table, tile, in.value);
     run_sums(queries, partial);
     run_sums(keys, more);
-    values.table = pack_tile(gradients, tile, memory.gradient, memory.tile);
+    values.table = pass.buffer.pack(gradients, tile, memory.gradient);
     run_sums(values, last);
   }
 }
@@ -153,9 +155,9 @@ void gatv2_row_gradients(const RowBackward& pass, const HeadGroup& group) {
   store.vector = in.attention_vector;
   sums.context = &store;
   const TableShape table = pass.plan.key_table(group);
-  for (const ColumnTile& tile : column_tiles(table)) {
+  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
     sums.tile = tile;
-    sums.table = pack_tile(table, tile, in.value, pass.memory.tile);
+    sums.table = pass.buffer.pack(table, tile, in.value);
     leaky_sums(sums);
     merge_leaky_parts(pass.args, sums);
   }
@@ -180,11 +182,11 @@ void gatv2_source_gradients(const RowBackward& pass, const HeadGroup& group) {
   last.add = true;
   const TableShape table = pass.plan.query_table(group);
   const TableShape gradients = pass.plan.gradient_table(group);
-  for (const ColumnTile& tile : column_tiles(table)) {
+  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
     logits.tile = messages.tile = tile;
-    logits.table = pack_tile(table, tile, in.query, pass.memory.tile);
+    logits.table = pass.buffer.pack(table, tile, in.query);
     leaky_sums(logits);
-    messages.table = pack_tile(gradients, tile, pass.memory.gradient, pass.memory.tile);
+    messages.table = pass.buffer.pack(gradients, tile, pass.memory.gradient);
     run_sums(messages, last);
   }
 }

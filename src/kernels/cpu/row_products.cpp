@@ -17,13 +17,16 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class S, std::size_t kBlocks, bool kLeaky, bool kTwo>
+enum class Logit { kProduct, kLeaky, kLeakyWithFeatures };
+
+template <class S, std::size_t kBlocks, Logit kLogit, bool kTwo>
 class TileProducts {
   using W = Working<S>;
   using D = BlockTag<W>;
   using V = hn::Vec<D>;
   static constexpr std::size_t kLanes = hn::MaxLanes(D());
   static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
+  static constexpr bool kLeaky = kLogit != Logit::kProduct;
 
  public:
   explicit TileProducts(const RowProducts& pass)
@@ -76,6 +79,7 @@ class TileProducts {
     const S* row = table_.row(e);
     table_.prefetch(e, kBlocks);
     sum = sum2 = hn::Zero(d);
+    HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
       const auto x = load_storage(d, row + v * kLanes);
       if constexpr (kLeaky)
@@ -99,6 +103,7 @@ class TileProducts {
       for (; stride == 1 && e + 4 <= end; e += 4) {
         V sum[4];
         V sum2[4];
+        HWY_UNROLL(4)
         for (std::int64_t k = 0; k < 4; ++k) sum_edge(d, e + k, fixed, second, sum[k], sum2[k]);
         store_four(d, sum, product_ + e);
         if constexpr (kTwo)
@@ -159,7 +164,7 @@ class TileProducts {
 
   const RowProducts& pass_;
   TileTable<S> table_;
-  LeakyTile<W, kLeaky ? kVectors * kLanes : kLanes> leaky_;
+  LeakyTile<W, kLeaky ? kVectors * kLanes : kLanes, kLogit == Logit::kLeakyWithFeatures> leaky_;
   TileHeads<W, kVectors * kLanes> heads_;
   W* product_;
   W* second_;
@@ -171,13 +176,16 @@ void run_blocks(const RowProducts& pass) {
   const auto run = [&](const auto& products) {
     parallel_pieces(pieces.count(), [&](std::int64_t p) { products.run(pieces.piece(p)); });
   };
-  const bool two = pass.second_product != nullptr;
-  if (pass.leaky != nullptr)
-    two ? run(TileProducts<S, kBlocks, true, true>(pass))
-        : run(TileProducts<S, kBlocks, true, false>(pass));
+  const auto run_logit = [&]<Logit kLogit>() {
+    pass.second_product != nullptr ? run(TileProducts<S, kBlocks, kLogit, true>(pass))
+                                   : run(TileProducts<S, kBlocks, kLogit, false>(pass));
+  };
+  if (pass.leaky == nullptr)
+    run_logit.template operator()<Logit::kProduct>();
+  else if (pass.leaky->weight == nullptr)
+    run_logit.template operator()<Logit::kLeaky>();
   else
-    two ? run(TileProducts<S, kBlocks, false, true>(pass))
-        : run(TileProducts<S, kBlocks, false, false>(pass));
+    run_logit.template operator()<Logit::kLeakyWithFeatures>();
 }
 
 }  // namespace

@@ -45,13 +45,9 @@ HWY_INLINE hn::Vec<D> load_storage(D d, const BFloat16* from) {
   return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(word, bits)));
 }
 
-template <class D, class S>
-HWY_INLINE void store_storage(hn::Vec<D> value, D d, S* to) {
-  hn::StoreU(value, d, to);
-}
-/// To nearest, ties to even, as BFloat16 does.
+/// The bits of a vector's bf16 values: to nearest, ties to even, as BFloat16 does.
 template <class D>
-HWY_INLINE void store_storage(hn::Vec<D> value, D d, BFloat16* to) {
+HWY_INLINE auto bfloat16_bits(hn::Vec<D> value, D d) {
   const hn::Rebind<std::uint16_t, D> half;
   const hn::RebindToUnsigned<D> word;
   const hn::RebindToSigned<D> integer;
@@ -62,8 +58,28 @@ HWY_INLINE void store_storage(hn::Vec<D> value, D d, BFloat16* to) {
   const auto quiet = hn::Or(upper, hn::Set(word, 0x40U));
   const auto nan = hn::RebindMask(word, hn::IsNaN(value));
   const auto result = hn::IfThenElse(nan, quiet, rounded);
-  hn::StoreU(
-      hn::DemoteTo(half, hn::BitCast(integer, result)), half, reinterpret_cast<std::uint16_t*>(to));
+  return hn::DemoteTo(half, hn::BitCast(integer, result));
+}
+
+template <class D, class S>
+HWY_INLINE void store_storage(hn::Vec<D> value, D d, S* to) {
+  hn::StoreU(value, d, to);
+}
+template <class D>
+HWY_INLINE void store_storage(hn::Vec<D> value, D d, BFloat16* to) {
+  const hn::Rebind<std::uint16_t, D> half;
+  hn::StoreU(bfloat16_bits(value, d), half, reinterpret_cast<std::uint16_t*>(to));
+}
+
+/// Past the caches; `to` is aligned to the vector.
+template <class D, class S>
+HWY_INLINE void stream_storage(hn::Vec<D> value, D d, S* to) {
+  hn::Stream(value, d, to);
+}
+template <class D>
+HWY_INLINE void stream_storage(hn::Vec<D> value, D d, BFloat16* to) {
+  const hn::Rebind<std::uint16_t, D> half;
+  hn::Stream(bfloat16_bits(value, d), half, reinterpret_cast<std::uint16_t*>(to));
 }
 
 /// The first `count` lanes, no byte more.
@@ -76,20 +92,15 @@ HWY_INLINE void store_storage_n(hn::Vec<D> value, D d, S* to, std::size_t count)
   std::copy_n(lanes, count, to);
 }
 
-/// The same past the caches, where `streamed` says that the array is too large to stay there and a
-/// whole aligned vector is stored: saves reading the line first. hwy::FlushStream() must follow
-/// before others read.
+/// The same past the caches, where `streamed` says so and a whole aligned vector is stored: saves
+/// reading the line first. hwy::FlushStream() must follow before others read.
 template <class D, class S>
 HWY_INLINE void stream_storage_n(hn::Vec<D> value, D d, S* to, std::size_t count, bool streamed) {
-  if constexpr (std::is_same_v<S, hn::TFromD<D>>) {
-    if (streamed && count >= hn::Lanes(d) && reinterpret_cast<std::uintptr_t>(to) % 64 == 0)
-      return hn::Stream(value, d, to);
-  }
+  const std::size_t vector = hn::Lanes(d) * sizeof(S);
+  if (streamed && count >= hn::Lanes(d) && reinterpret_cast<std::uintptr_t>(to) % vector == 0)
+    return stream_storage(value, d, to);
   store_storage_n(value, d, to, count);
 }
-
-/// Arrays above this size do not stay in a cache between passes.
-inline constexpr std::size_t kStreamedBytes = std::size_t{16} << 20;
 
 /// The first `count` lanes of a row, 0 beyond.
 template <class D, class S>

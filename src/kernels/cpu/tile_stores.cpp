@@ -29,14 +29,15 @@ void store_output(const void* context,
   const BlockTag<W> d;
   const AttentionForwardArgs& args = *static_cast<const OutputStore*>(context)->args;
   const auto row = static_cast<std::size_t>(item * args.in.heads * args.in.width);
+  const bool streamed = static_cast<const OutputStore*>(context)->streamed;
   const auto* o = static_cast<const W*>(first);
   if (args.out != nullptr) {
     S* to = static_cast<S*>(args.out) + row + tile.first;
     for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d))
-      store_storage_n(hn::Load(d, o + k), d, to + k, tile.count - k);
+      stream_storage_n(hn::Load(d, o + k), d, to + k, tile.count - k, streamed);
   }
   if (args.epilogue.y != nullptr)
-    store_epilogue<S>(args.epilogue, row, tile.first, tile.count, o);
+    store_epilogue<S>(args.epilogue, row, tile.first, tile.count, o, streamed);
 }
 
 template <class S>
@@ -78,7 +79,7 @@ class RowOfGradient {
       if (to_ == nullptr)
         hn::Store(value, d, partial_ + k);
       else
-        store_storage_n(value, d, to_ + k, left);
+        stream_storage_n(value, d, to_ + k, left, store_.streamed);
     }
   }
 

@@ -11,6 +11,7 @@ namespace regatta::cpu {
 /// O and y of the forward.
 struct OutputStore {
   const AttentionForwardArgs* args = nullptr;
+  bool streamed = false;  ///< past the caches, as `stored_past_caches` says
 };
 /// Calls finish with sums of the rows of `store.args`.
 FinishSums output_store(KernelType dtype);
@@ -25,6 +26,7 @@ struct GradientStore {
       nullptr;  ///< (w) [items, whole blocks of a tile]: sums of several passes over one tile
   void* rows = nullptr;  ///< storage [items,row]; null: the result goes to `partial`
   std::size_t row = 0;
+  bool streamed = false;  ///< `rows` go past the caches, as `stored_past_caches` says
 };
 FinishSums gradient_store(KernelType dtype);
 

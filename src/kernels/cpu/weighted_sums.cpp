@@ -100,6 +100,7 @@ class TileSums {
   template <class WeightOf>
   HWY_INLINE void add_weighted(
       D d, const S* row, const WeightOf& weight_of, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
+    HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
       const auto w = weight_of(v);
       const auto x = load_storage(d, row + v * kLanes);
