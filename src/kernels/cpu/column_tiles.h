@@ -9,6 +9,7 @@
 #include "kernels/attention.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace regatta::cpu {
@@ -70,6 +71,11 @@ TileRows pack_messages(const AttentionInputs& in,
                        const TableShape& table,
                        const ColumnTile& tile,
                        void* to);
+
+/// bits[j], bit c: whether message dropout keeps column tile.first + c of node j. Nothing without
+/// that dropout.
+void find_kept_messages(const AttentionInputs& in, const ColumnTile& tile, std::uint64_t* bits);
+std::size_t kept_messages_bytes(const AttentionInputs& in);
 
 /// Memory for one packed tile, which knows what lies in it: passes over the same table that walk
 /// its tiles there and back pack one tile less each way. The tables must not change meanwhile.

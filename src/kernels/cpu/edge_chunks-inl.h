@@ -113,41 +113,6 @@ HWY_INLINE void chunk_factors(const DropoutPlan<W>& plan,
       factors.value[e * group.stride + h] = planes[h * kChunk + e];
 }
 
-/// mu of a row's columns [first, first + count) for the node with this id.
-template <class W>
-HWY_INLINE void message_factors(const DropoutPlan<W>& plan,
-                                std::int64_t global_id,
-                                std::size_t first,
-                                std::size_t count,
-                                W* to) {
-  alignas(64) W planes[4 * kChunk];
-  const BlockTag<W> d;
-  const std::size_t last_group = (first + count + 3) / 4;
-  for (std::size_t group = first / 4; group < last_group; group += kChunk) {
-    const std::size_t groups = std::min(kChunk, last_group - group);
-    const auto counter_at = [&](auto du, std::size_t k) HWY_ATTR {
-      return CounterVectors<decltype(du)>{hn::Set(du, static_cast<std::uint64_t>(global_id)),
-                                          hn::Iota(du, static_cast<std::uint64_t>(group + k))};
-    };
-    factor_planes(plan, groups, counter_at, planes);
-    for (std::size_t g = 0; g < groups; g += hn::Lanes(d)) {
-      alignas(64) W interleaved[4 * hn::MaxLanes(d)];
-      hn::StoreInterleaved4(hn::Load(d, planes + g),
-                            hn::Load(d, planes + kChunk + g),
-                            hn::Load(d, planes + 2 * kChunk + g),
-                            hn::Load(d, planes + 3 * kChunk + g),
-                            d,
-                            interleaved);
-      // Heads need not start where a counter does.
-      const std::size_t column = 4 * (group + g);
-      const std::size_t begin = std::max(column, first);
-      const std::size_t end = std::min(column + 4 * hn::Lanes(d), first + count);
-      if (begin < end)
-        std::copy_n(interleaved + (begin - column), end - begin, to + (begin - first));
-    }
-  }
-}
-
 }  // namespace regatta::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

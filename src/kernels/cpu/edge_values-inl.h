@@ -64,13 +64,7 @@ HWY_INLINE hn::Vec<D> load_values(D d, const W* from, std::size_t count) {
 /// No byte more: the next row may be another thread's.
 template <class D, class W>
 HWY_INLINE void store_values(hn::Vec<D> value, D d, W* to, std::size_t count) {
-  if (count >= hn::Lanes(d))
-    return hn::StoreU(value, d, to);
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
-  hn::BlendedStore(value, hn::FirstN(d, count), d, to);  // one instruction
-#else
   store_storage_n(value, d, to, count);
-#endif
 }
 
 /// m of the block whose first edge is `edge`.

@@ -9,7 +9,8 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "kernels/cpu/counter_words-inl.h"
+#include "kernels/cpu/kept_columns-inl.h"
+#include "kernels/cpu/storage_lanes-inl.h"
 #include "kernels/feature_dropout.h"
 
 #include <algorithm>
@@ -18,65 +19,47 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
 
-/// to = factors of the words times x, for `count` features.
-void drop_part(const DropoutPlan<float>& plan,
-               const CounterWords& words,
-               const float* x,
-               std::size_t count,
-               float* to) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToUnsigned<decltype(d)> du;
-  const auto* word = reinterpret_cast<const std::uint32_t*>(words.pair);
-  const auto threshold = hn::Set(du, plan.threshold);
-  const auto scale = hn::Set(d, plan.scale);
-  std::size_t k = 0;
-  for (; k + hn::Lanes(d) <= count; k += hn::Lanes(d)) {
-    const auto w = hn::Load(du, word + k);
-    const auto kept = hn::RebindMask(d, hn::Eq(hn::Max(w, threshold), w));
-    hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(scale, hn::LoadU(d, x + k))), d, to + k);
-  }
-  for (; k < count; ++k)
-    to[k] = words.word(k / 4, k % 4) >= plan.threshold ? plan.scale * x[k] : 0.0F;
-}
+constexpr std::int64_t kBlockRows = 64;
 
-void drop_part(const DropoutPlan<double>& plan,
-               const CounterWords& words,
-               const double* x,
-               std::size_t count,
-               double* to) {
-  for (std::size_t k = 0; k < count; ++k)
-    to[k] = words.word(k / 4, k % 4) >= plan.threshold ? plan.scale * x[k] : 0.0;
-}
-
+/// Columns [first, first + count) of a row, at most kBitColumns.
 template <class T>
-void drop_row(const DropoutPlan<T>& plan, std::int64_t id, const T* x, std::size_t width, T* to) {
-  CounterWords words;
-  for (std::size_t first = 0; first < width; first += 4 * kChunk) {
-    const std::size_t count = std::min(4 * kChunk, width - first);
-    const auto counter_at = [&](auto d, std::size_t k) HWY_ATTR {
-      return CounterVectors<decltype(d)>{hn::Set(d, static_cast<std::uint64_t>(id)),
-                                         hn::Iota(d, static_cast<std::uint64_t>(first / 4 + k))};
-    };
-    counter_words(plan.key, (count + 3) / 4, counter_at, words);
-    drop_part(plan, words, x + first, count, to + first);
+HWY_INLINE void drop_columns(
+    const DropoutPlan<T>& plan, std::uint64_t bits, const T* x, std::size_t count, T* to) {
+  const BlockTag<T> d;
+  for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
+    const auto value = hn::Mul(hn::Set(d, plan.scale), load_storage_n(d, x + k, count - k));
+    store_storage_n(kept_lanes(d, bits, k, value), d, to + k, count - k);
+  }
+}
+
+/// Rows [begin, end), at most kBlockRows.
+template <class T>
+void drop_rows(const FeatureDropoutArgs& args,
+               const DropoutPlan<T>& plan,
+               std::int64_t begin,
+               std::int64_t end) {
+  const auto rows = static_cast<std::size_t>(end - begin);
+  const auto width = static_cast<std::size_t>(args.width);
+  const T* x = static_cast<const T*>(args.x) + begin * args.width;
+  T* out = static_cast<T*>(args.out) + begin * args.width;
+  std::uint64_t bits[kBlockRows];
+  for (std::size_t first = 0; first < width; first += kBitColumns) {
+    const std::size_t count = std::min(kBitColumns, width - first);
+    kept_columns(plan, args.global_id + begin, rows, first, count, bits);
+    for (std::size_t r = 0; r < rows; ++r)
+      drop_columns(plan, bits[r], x + r * width + first, count, out + r * width + first);
   }
 }
 
 template <class T>
 void drop_typed(const FeatureDropoutArgs& args) {
   // About as much work in a piece whatever the width.
-  const std::int64_t rows_a_piece = std::max<std::int64_t>(1, 16384 / args.width);
+  const std::int64_t rows_a_piece =
+      std::clamp<std::int64_t>(16384 / args.width / 8 * 8, 8, kBlockRows);
   const DropoutPlan<T> plan(args.dropout);
-  const auto* x = static_cast<const T*>(args.x);
-  auto* out = static_cast<T*>(args.out);
   parallel_pieces((args.rows + rows_a_piece - 1) / rows_a_piece, [&](std::int64_t piece) {
-    const std::int64_t end = std::min(args.rows, (piece + 1) * rows_a_piece);
-    for (std::int64_t i = piece * rows_a_piece; i < end; ++i)
-      drop_row(plan,
-               args.global_id[i],
-               x + i * args.width,
-               static_cast<std::size_t>(args.width),
-               out + i * args.width);
+    const std::int64_t begin = piece * rows_a_piece;
+    drop_rows(args, plan, begin, std::min(args.rows, begin + rows_a_piece));
   });
 }
 

@@ -16,7 +16,9 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/edge_chunks-inl.h"
 #include "kernels/cpu/gat_backward.h"
+#include "kernels/cpu/kept_columns-inl.h"
 #include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 #include "kernels/prepared_graph.h"
 
@@ -33,10 +35,17 @@ template <class S>
 class StoreSource {
   using W = Working<S>;
   static constexpr std::size_t kMostColumns = 64;  ///< four blocks of floats
+  static constexpr std::size_t kVectors = kMostColumns / hn::MaxLanes(BlockTag<W>());
 
  public:
-  explicit StoreSource(const AttentionBackwardArgs& args)
+  StoreSource(const AttentionBackwardArgs& args,
+              const HeadGroup& group,
+              const ColumnTile& tile,
+              const std::uint64_t* kept)
       : args_(args),
+        kept_(kept),
+        tile_heads_(tile, group, static_cast<std::size_t>(args.in.width)),
+        first_head_(group.first),
         width_(static_cast<std::size_t>(args.in.width)),
         heads_(static_cast<std::size_t>(args.in.heads)),
         value_(static_cast<const S*>(args.in.value)),
@@ -63,14 +72,8 @@ class StoreSource {
                         const W* message,
                         const W* sloped) const {
     const BlockTag<W> d;
-    alignas(64) W factor[kMostColumns];
-    alignas(64) W product[kMostColumns] = {};
-    if (dropout_.active)
-      message_factors(dropout_,
-                      args_.in.graph->global_id[j],
-                      tile.first,
-                      tile.blocks * (64 / sizeof(W)),
-                      factor);
+    hn::Vec<BlockTag<W>> product[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) product[v] = hn::Zero(d);
     const std::size_t begin = j * heads_ * width_ + tile.first;
     constexpr std::size_t kAhead = 8;
     if (streamed_ && j + kAhead < static_cast<std::size_t>(args_.in.nodes))
@@ -80,38 +83,31 @@ class StoreSource {
       auto dz = hn::Load(d, message + k);
       auto z = load_storage_n(d, value_ + begin + k, tile.count - k);
       if (dropout_.active) {
-        dz = hn::Mul(dz, hn::Load(d, factor + k));
-        z = hn::Mul(z, hn::Load(d, factor + k));
+        const auto scale = hn::Set(d, dropout_.scale);
+        dz = kept_lanes(d, kept_[j], k, hn::Mul(dz, scale));
+        z = kept_lanes(d, kept_[j], k, hn::Mul(z, scale));
       }
       stream_storage_n(dz, d, grad_value_ + begin + k, tile.count - k, streamed_);
-      hn::Store(hn::Mul(z, hn::Load(d, sloped + k)), d, product + k);
+      product[k / hn::Lanes(d)] = hn::Mul(z, hn::Load(d, sloped + k));
     }
-    add_products(j, tile, product);
+    add_products(j, product);
   }
 
   /// ds_j += the products of each head's columns.
-  HWY_INLINE void add_products(std::size_t j, const ColumnTile& tile, const W* product) const {
+  HWY_INLINE void add_products(std::size_t j, const hn::Vec<BlockTag<W>>* product) const {
     const BlockTag<W> d;
-    W* gradient = source_gradient_ + j * heads_;
-    if (tile.first / width_ == (tile.first + tile.count - 1) / width_) {
-      auto sum = hn::Load(d, product);
-      for (std::size_t k = hn::Lanes(d); k < tile.count; k += hn::Lanes(d))
-        sum = hn::Add(sum, hn::Load(d, product + k));
-      gradient[tile.first / width_] += hn::GetLane(hn::SumOfLanes(d, sum));
-      return;
-    }
-    std::size_t head = tile.first / width_;
-    std::size_t left = (head + 1) * width_ - tile.first;
-    for (std::size_t k = 0; k < tile.count; ++k) {
-      gradient[head] += product[k];
-      if (--left == 0) {
-        ++head;
-        left = width_;
-      }
-    }
+    W* gradient = source_gradient_ + j * heads_ + first_head_;
+    if (!tile_heads_.one())
+      return tile_heads_.add_sums(d, product, gradient);
+    auto sum = product[0];
+    for (std::size_t v = 1; v < kVectors; ++v) sum = hn::Add(sum, product[v]);
+    gradient[tile_heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum));
   }
 
   const AttentionBackwardArgs& args_;
+  const std::uint64_t* kept_;  ///< bits of the tile, with message dropout
+  TileHeads<W, kMostColumns> tile_heads_;
+  std::size_t first_head_;
   std::size_t width_, heads_;
   const S* value_;
   S* grad_value_;
@@ -205,7 +201,6 @@ void source_sums(const AttentionBackwardArgs& args,
                  const GatBackwardMemory& memory,
                  const HeadGroup& group) {
   const AttentionInputs& in = args.in;
-  const StoreSource<S> store(args);
   WeightedSums sums;
   sums.dtype = in.dtype;
   sums.edges = {in.nodes, in.graph->out_ptr.data(), memory.end, in.graph->out_dst.data()};
@@ -215,9 +210,11 @@ void source_sums(const AttentionBackwardArgs& args,
   sums.second = -in.negative_slope;
   sums.width = static_cast<std::size_t>(in.width);
   sums.finish = &StoreSource<S>::finish;
-  sums.context = &store;
   const TableShape table = gradient_table(in, group);
   for (const ColumnTile& tile : column_tiles(table)) {
+    find_kept_messages(in, tile, memory.kept_messages);
+    const StoreSource<S> store(args, group, tile, memory.kept_messages);
+    sums.context = &store;
     sums.tile = tile;
     sums.table = pack_tile(table, tile, memory.gradient, memory.tile);
     weighted_sums(sums);

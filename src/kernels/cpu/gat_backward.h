@@ -6,6 +6,8 @@
 #include "kernels/cpu/column_tiles.h"
 #include "kernels/cpu/gat_weights.h"
 
+#include <cstdint>
+
 namespace regatta::cpu {
 
 struct GatBackwardMemory {
@@ -21,6 +23,7 @@ struct GatBackwardMemory {
   void* record;       ///< GatRecords of one group
   void*
       weight;  ///< (w) [edges, stride] of one group: products by in-edge, then weights by out-edge
+  std::uint64_t* kept_messages;  ///< [N] of one tile
   void* tile;
   std::size_t bytes;
 };

@@ -160,6 +160,7 @@ GatBackwardMemory::GatBackwardMemory(const AttentionBackwardArgs& args) {
   record =
       parts.take(static_cast<std::size_t>(in.rows) * GatRecords::values(groups.front()) * working);
   weight = parts.take(in.graph->in.src.size() * groups.front().stride * working + kWeightSlack);
+  kept_messages = static_cast<std::uint64_t*>(parts.take(kept_messages_bytes(in)));
   std::size_t widest = 0;
   for (const HeadGroup& group : groups) {
     widest = std::max(widest, packed_tile_bytes(gradient_table(in, group)));

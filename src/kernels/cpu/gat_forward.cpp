@@ -11,6 +11,7 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/epilogue-inl.h"
 #include "kernels/cpu/gat_weights.h"
+#include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 #include "kernels/cpu/workspace_parts.h"
 #include "kernels/prepared_graph.h"
@@ -30,8 +31,10 @@ struct GatForwardMemory {
     WorkspaceParts parts(args.workspace);
     weight = parts.take(static_cast<std::size_t>(edges_of(in)) * groups.front().stride * working +
                         kWeightSlack);
-    positive = parts.take(
-        args.correction == nullptr ? 0 : static_cast<std::size_t>(in.rows * in.heads) * working);
+    positive =
+        parts.take(args.correction == nullptr
+                       ? 0
+                       : static_cast<std::size_t>(in.rows * in.heads) * working + kWeightSlack);
     std::size_t widest = 0;
     for (const HeadGroup& group : groups)
       widest = std::max(widest, packed_tile_bytes(message_table(in, group)));
@@ -56,15 +59,21 @@ namespace {
 template <class S>
 class StoreRow {
   using W = Working<S>;
+  static constexpr std::size_t kMostColumns = 64;  ///< four blocks of floats
 
  public:
-  StoreRow(const AttentionForwardArgs& args, const void* positive)
+  /// `positive` holds kWeightSlack bytes more.
+  StoreRow(const AttentionForwardArgs& args,
+           const HeadGroup& group,
+           const ColumnTile& tile,
+           const void* positive)
       : args_(args),
+        tile_heads_(tile, group, static_cast<std::size_t>(args.in.width)),
         width_(static_cast<std::size_t>(args.in.width)),
         heads_(static_cast<std::size_t>(args.in.heads)),
         out_(static_cast<S*>(args.out)),
         correction_(static_cast<S*>(args.correction)),
-        positive_(static_cast<const W*>(positive)),
+        positive_(static_cast<const W*>(positive) + group.first),
         streamed_(stored_past_caches(static_cast<std::size_t>(args.in.rows) * heads_ * width_,
                                      args.in.dtype)) {}
 
@@ -95,28 +104,14 @@ class StoreRow {
     if (correction_ == nullptr)
       return;
     for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d)) {
-      const auto share = positive_share(i, tile.first + k, tile.first + tile.count);
+      const auto share = tile_heads_.of(d, positive_ + i * heads_, k / hn::Lanes(d));
       const auto c = hn::NegMulAdd(share, hn::Load(d, o + k), hn::Load(d, positive + k));
       stream_storage_n(c, d, correction_ + row + tile.first + k, tile.count - k, streamed_);
     }
   }
 
-  /// A+ of the heads of a vector's columns.
-  HWY_INLINE hn::Vec<BlockTag<W>> positive_share(std::size_t i,
-                                                 std::size_t column,
-                                                 std::size_t end) const {
-    const BlockTag<W> d;
-    const W* share = positive_ + i * heads_;
-    const std::size_t last = std::min(column + hn::Lanes(d), end) - 1;
-    if (column / width_ == last / width_)
-      return hn::Set(d, share[column / width_]);
-    alignas(64) W lanes[hn::MaxLanes(d)];
-    for (std::size_t k = 0; k < hn::Lanes(d); ++k)
-      lanes[k] = share[std::min(column + k, last) / width_];
-    return hn::Load(d, lanes);
-  }
-
   const AttentionForwardArgs& args_;
+  TileWeights<W, kMostColumns> tile_heads_;
   std::size_t width_, heads_;
   S* out_;
   S* correction_;
@@ -128,7 +123,6 @@ template <class S>
 void run(const AttentionForwardArgs& args) {
   const AttentionInputs& in = args.in;
   const GatForwardMemory memory(args);
-  const StoreRow<S> store(args, memory.positive);
   WeightedSums sums;
   sums.dtype = in.dtype;
   sums.edges = {in.rows, in.graph->in.indptr.data(), nullptr, in.graph->in.src.data()};
@@ -137,12 +131,13 @@ void run(const AttentionForwardArgs& args) {
   sums.second = 0;
   sums.width = static_cast<std::size_t>(in.width);
   sums.finish = &StoreRow<S>::finish;
-  sums.context = &store;
   for (const HeadGroup& group : head_groups(static_cast<std::size_t>(in.heads))) {
     gat_row_weights({&in, group, memory.weight, args.logsumexp, memory.positive});
     sums.group = group;
     const TableShape table = message_table(in, group);
     for (const ColumnTile& tile : column_tiles(table)) {
+      const StoreRow<S> store(args, group, tile, memory.positive);
+      sums.context = &store;
       sums.tile = tile;
       sums.table = pack_messages(in, table, tile, memory.tile);
       weighted_sums(sums);

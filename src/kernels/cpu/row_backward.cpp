@@ -140,6 +140,7 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   out_value = parts.take(out_values);
   out_product = parts.take(out_values);
   kept = parts.take(KeptQuad::bytes(in));
+  kept_messages = static_cast<std::uint64_t*>(parts.take(kept_messages_bytes(in)));
   partial = parts.take(tiles.partial);
   leaky_parts = parts.take(plan.gatv2() ? leaky_parts_bytes(in) : 0);
   tile = parts.take(tiles.packed);

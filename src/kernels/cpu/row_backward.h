@@ -21,6 +21,7 @@ struct RowBackwardMemory {
   void* kept;
   void* partial;  ///< (w) [N, tile]: sums of several passes over one tile
   void* leaky_parts;
+  std::uint64_t* kept_messages;  ///< [N] of one tile
   void* tile;
   std::size_t bytes;
 };

@@ -37,6 +37,13 @@ void run_sums(WeightedSums& sums, const GradientStore& store) {
   weighted_sums(sums);
 }
 
+/// The same for a store that may be masked by message dropout.
+void run_message_sums(const RowBackward& pass, WeightedSums& sums, const GradientStore& store) {
+  if (store.masked != nullptr)
+    find_kept_messages(*store.masked, sums.tile, pass.memory.kept_messages);
+  run_sums(sums, store);
+}
+
 GradientStore store_to(const RowBackward& pass, void* rows, std::size_t row) {
   GradientStore store;
   store.dtype = pass.args.in.dtype;
@@ -57,7 +64,7 @@ void sum_table(const RowBackward& pass,
   for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
     sums.tile = tile;
     sums.table = pass.buffer.pack(table, tile, rows);
-    run_sums(sums, store);
+    run_message_sums(pass, sums, store);
   }
 }
 
@@ -65,6 +72,7 @@ GradientStore message_store(const RowBackward& pass) {
   const AttentionInputs& in = pass.args.in;
   GradientStore store = store_to(pass, pass.args.grad_value, size(in.heads * in.width));
   store.masked = in.message_dropout.probability > 0 ? &in : nullptr;
+  store.kept = pass.memory.kept_messages;
   return store;
 }
 
@@ -95,7 +103,7 @@ void shared_table_gradients(const RowBackward& pass, const HeadGroup& group) {
     run_sums(queries, partial);
     run_sums(keys, more);
     values.table = pass.buffer.pack(gradients, tile, memory.gradient);
-    run_sums(values, last);
+    run_message_sums(pass, values, last);
   }
 }
 
@@ -187,7 +195,7 @@ void gatv2_source_gradients(const RowBackward& pass, const HeadGroup& group) {
     logits.table = pass.buffer.pack(table, tile, in.query);
     leaky_sums(logits);
     messages.table = pass.buffer.pack(gradients, tile, pass.memory.gradient);
-    run_sums(messages, last);
+    run_message_sums(pass, messages, last);
   }
 }
 

@@ -82,11 +82,22 @@ HWY_INLINE void stream_storage(hn::Vec<D> value, D d, BFloat16* to) {
   hn::Stream(bfloat16_bits(value, d), half, reinterpret_cast<std::uint16_t*>(to));
 }
 
+// One instruction moves the first lanes of a vector and touches nothing beyond them.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+template <class D, class S>
+inline constexpr bool kMovesLanes = std::is_same_v<S, hn::TFromD<D>>;
+#else
+template <class D, class S>
+inline constexpr bool kMovesLanes = false;
+#endif
+
 /// The first `count` lanes, no byte more.
 template <class D, class S>
 HWY_INLINE void store_storage_n(hn::Vec<D> value, D d, S* to, std::size_t count) {
   if (count >= hn::Lanes(d))
     return store_storage(value, d, to);
+  if constexpr (kMovesLanes<D, S>)
+    return hn::BlendedStore(value, hn::FirstN(d, count), d, to);
   alignas(64) S lanes[hn::MaxLanes(D())];
   store_storage(value, d, lanes);
   std::copy_n(lanes, count, to);
@@ -107,6 +118,8 @@ template <class D, class S>
 HWY_INLINE hn::Vec<D> load_storage_n(D d, const S* from, std::size_t count) {
   if (count >= hn::Lanes(d))
     return load_storage(d, from);
+  if constexpr (kMovesLanes<D, S>)
+    return hn::MaskedLoad(hn::FirstN(d, count), d, from);
   alignas(64) S lanes[hn::MaxLanes(D())] = {};
   std::copy_n(from, count, lanes);
   return load_storage(d, static_cast<const S*>(lanes));

@@ -6,8 +6,8 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include "kernels/cpu/edge_chunks-inl.h"
 #include "kernels/cpu/epilogue-inl.h"
+#include "kernels/cpu/kept_columns-inl.h"
 #include "kernels/cpu/tile_stores.h"
 #include "kernels/prepared_graph.h"
 
@@ -16,8 +16,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
-
-constexpr std::size_t kMostColumns = 64;  ///< four blocks of floats
 
 template <class S>
 void store_output(const void* context,
@@ -49,28 +47,22 @@ class RowOfGradient {
   RowOfGradient(const GradientStore& store, std::size_t item, const ColumnTile& tile)
       : store_(store),
         tile_(tile),
+        kept_(store.masked == nullptr ? 0 : store.kept[item]),
         partial_(store.partial == nullptr
                      ? nullptr
                      : static_cast<W*>(store.partial) + item * tile.blocks * (64 / sizeof(W))),
         to_(store.rows == nullptr ? nullptr
-                                  : static_cast<S*>(store.rows) + item * store.row + tile.first) {
-    if (store.masked == nullptr)
-      return;
-    std::fill_n(mask_, kMostColumns, W{0});
-    message_factors(DropoutPlan<W>(store.masked->message_dropout),
-                    store.masked->graph->global_id[item],
-                    tile.first,
-                    tile.count,
-                    mask_);
-  }
+                                  : static_cast<S*>(store.rows) + item * store.row + tile.first) {}
 
   void store(const W* sum) const {
     const D d;
+    const W scale =
+        store_.masked == nullptr ? W{1} : DropoutPlan<W>(store_.masked->message_dropout).scale;
     for (std::size_t k = 0; k < tile_.count; k += hn::Lanes(d)) {
       const std::size_t left = tile_.count - k;
       auto value = hn::Load(d, sum + k);
       if (store_.masked != nullptr)
-        value = hn::Mul(value, hn::Load(d, mask_ + k));
+        value = kept_lanes(d, kept_, k, hn::Mul(value, hn::Set(d, scale)));
       if (store_.vector != nullptr)
         value = hn::Mul(
             value, load_storage_n(d, static_cast<const W*>(store_.vector) + tile_.first + k, left));
@@ -86,9 +78,9 @@ class RowOfGradient {
  private:
   const GradientStore& store_;
   const ColumnTile& tile_;
+  std::uint64_t kept_;
   W* partial_;
   S* to_;
-  alignas(64) W mask_[kMostColumns + 4];
 };
 
 template <class S>

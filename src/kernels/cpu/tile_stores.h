@@ -20,6 +20,7 @@ FinishSums output_store(KernelType dtype);
 struct GradientStore {
   KernelType dtype = KernelType::kFloat32;
   const AttentionInputs* masked = nullptr;  ///< whose message dropout gives mu; null: 1
+  const std::uint64_t* kept = nullptr;      ///< [items] with `masked`: find_kept_messages
   const void* vector = nullptr;             ///< (w) [row]; null: 1
   bool add = false;                         ///< `partial`
   void* partial =
