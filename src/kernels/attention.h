@@ -143,6 +143,9 @@ struct SparseProjectionArgs {
   void* out = nullptr;             ///< forward: Y [rows,K]
   const void* grad_out = nullptr;  ///< backward: dY [rows,K]
   void* grad_weight = nullptr;     ///< backward (w): dW [F,K], overwritten
+  /// Another product of the same x, rows, dropout and type, made in the same pass where a device
+  /// can.
+  const SparseProjectionArgs* also = nullptr;
 };
 
 /// One device's kernels. A row of the table that every conformance test takes as its parameter.

@@ -216,6 +216,13 @@ void check_sparse_projection(const SparseProjectionArgs& args, bool backward) {
   require(args.out, !backward && args.rows > 0, "out");
   require(args.grad_out, backward && args.rows > 0, "grad_out");
   require(args.grad_weight, backward && args.x->columns > 0, "grad_weight");
+  if (args.also == nullptr)
+    return;
+  if (args.also->x != args.x || args.also->rows != args.rows || args.also->dtype != args.dtype ||
+      args.also->input_dropout.key.value != args.input_dropout.key.value ||
+      args.also->input_dropout.probability != args.input_dropout.probability)
+    fail(ExitCode::kInternal, "sparse products of one pass differ in x, rows, dropout or type");
+  check_sparse_projection(*args.also, backward);
 }
 
 }  // namespace regatta

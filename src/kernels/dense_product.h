@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace regatta {
 
@@ -30,10 +31,11 @@ struct DenseProductArgs {
 std::size_t dense_product_workspace_bytes(const DenseProductArgs& args);
 std::size_t dense_weight_gradient_workspace_bytes(const DenseProductArgs& args);
 
-/// y = x w.
-void multiply_dense(const DenseProductArgs& args);
-/// dx = dy w^T.
-void dense_input_gradient(const DenseProductArgs& args);
+/// y = x w for each of some products of one x: rows, inner and dtype are those of the first, each
+/// has its own columns, w, result and workspace.
+void multiply_dense(std::span<const DenseProductArgs> products);
+/// dx = sum over the products of dy w^T, in their order, in the result of the first.
+void dense_input_gradient(std::span<const DenseProductArgs> products);
 /// dw = x^T dy, the sum over rows; with x null the column sums of dy.
 void dense_weight_gradient(const DenseProductArgs& args);
 

@@ -5,6 +5,8 @@
 #include <ATen/cpu/Utils.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
 namespace regatta {
 namespace {
 
@@ -64,6 +66,19 @@ at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight, at::Scal
   if (x.scalar_type() == type && weight.scalar_type() == type)
     return row_block_product(x, weight);
   return NarrowProduct::apply(x, weight, type);
+}
+
+std::vector<at::Tensor> dense_products(const at::Tensor& x,
+                                       at::TensorList weights,
+                                       at::ScalarType type) {
+  const bool alike = std::all_of(weights.begin(), weights.end(), [&](const at::Tensor& weight) {
+    return weight.scalar_type() == type && x.scalar_type() == type;
+  });
+  if (alike)
+    return row_block_products(x, weights);
+  std::vector<at::Tensor> results;
+  for (const at::Tensor& weight : weights) results.push_back(dense_product(x, weight, type));
+  return results;
 }
 
 }  // namespace regatta

@@ -3,11 +3,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace regatta {
 
 /// x [N,F] times weight [F,K], of type `type`; differentiable in both, each gradient of its
 /// tensor's type. x may be of the storage type, weight is of the working type. bfloat16 is
 /// multiplied as such where the processor (AMX) or the GPU gains by it, else widened to float.
 at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight, at::ScalarType type);
+
+/// The same for several weights; x is read once where all types are equal.
+std::vector<at::Tensor> dense_products(const at::Tensor& x,
+                                       at::TensorList weights,
+                                       at::ScalarType type);
 
 }  // namespace regatta

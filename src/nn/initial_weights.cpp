@@ -1,10 +1,10 @@
 #include "nn/initial_weights.h"
 
+#include "core/rng.h"
+
 #include <torch/torch.h>
 
 #include <cmath>
-
-#include "core/rng.h"
 
 namespace regatta {
 

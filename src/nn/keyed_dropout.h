@@ -1,11 +1,11 @@
 // Dropout whose mask depends on global ids, not on thread, chunk or rank.
 #pragma once
 
+#include "core/rng.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-
-#include "core/rng.h"
 
 namespace regatta {
 

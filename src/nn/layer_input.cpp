@@ -33,11 +33,27 @@ at::Tensor LayerInput::project(const at::Tensor& weight,
                                at::ScalarType type) const {
   if (x_.defined())
     return dense_product(x_.narrow(0, 0, rows), weight, type);
-  return sparse_project(batch_, rows, weight, type, dropout_);
+  return sparse_project(batch_, rows, weight, type, dropout_).front();
 }
 
 at::Tensor LayerInput::project(const at::Tensor& weight, std::int64_t rows) const {
   return project(weight, rows, batch_.placement.dtype);
+}
+
+std::vector<at::Tensor> LayerInput::project_all(const std::vector<Projection>& projections) const {
+  const Projection& first = projections.front();
+  std::vector<at::Tensor> results, weights;
+  for (const Projection& each : projections)
+    if (each.rows == first.rows && each.type == first.type)
+      weights.push_back(each.weight);
+  if (weights.size() < projections.size()) {
+    for (const Projection& each : projections)
+      results.push_back(project(each.weight, each.rows, each.type));
+    return results;
+  }
+  if (x_.defined())
+    return dense_products(x_.narrow(0, 0, first.rows), weights, first.type);
+  return sparse_project(batch_, first.rows, weights, first.type, dropout_);
 }
 
 at::Tensor LayerInput::dense(std::int64_t rows) const {

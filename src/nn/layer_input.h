@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace regatta {
 
@@ -17,6 +18,13 @@ struct PassContext {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;        ///< keys the dropouts
   FiniteTrace* trace = nullptr;  ///< sees every tensor where given
+};
+
+/// [rows,K] of type `type` from weight [F,K].
+struct Projection {
+  at::Tensor weight;
+  std::int64_t rows = 0;
+  at::ScalarType type = at::kFloat;
 };
 
 /// x [N,F] with its dropout applied, or the batch's sparse features, dropped as they are read.
@@ -32,6 +40,9 @@ class LayerInput {
   at::Tensor project(const at::Tensor& weight, std::int64_t rows, at::ScalarType type) const;
   /// [rows,K] of the storage type.
   at::Tensor project(const at::Tensor& weight, std::int64_t rows) const;
+  /// All of them; x is read once where they agree in rows and type.
+  std::vector<at::Tensor> project_all(const std::vector<Projection>& projections) const;
+  at::ScalarType storage() const { return batch_.placement.dtype; }
   /// [rows,F]; sparse features are made dense.
   at::Tensor dense(std::int64_t rows) const;
 

@@ -7,7 +7,7 @@
 
 #include <fmt/ranges.h>
 
-#include <utility>
+#include <vector>
 
 namespace regatta {
 namespace {
@@ -37,28 +37,46 @@ at::Tensor workspace(std::size_t bytes) {
   return torch::empty({static_cast<std::int64_t>(bytes)}, torch::kByte);
 }
 
-at::Tensor product(const at::Tensor& x, const at::Tensor& w) {
-  at::Tensor y = torch::empty({x.size(0), w.size(1)}, x.options());
-  DenseProductArgs args = product_args(x, x.size(0), x.size(1), w.size(1));
-  args.x = x.const_data_ptr();
-  args.w = w.const_data_ptr();
-  args.result = y.mutable_data_ptr();
-  const at::Tensor scratch = workspace(dense_product_workspace_bytes(args));
-  args.workspace = scratch.mutable_data_ptr();
-  multiply_dense(args);
-  return y;
+/// Calls `run` with products of one x [n,f] and the weights, each with its own workspace.
+template <class Run>
+void with_workspaces(std::vector<DenseProductArgs>& products, const Run& run) {
+  std::vector<at::Tensor> scratch;
+  for (DenseProductArgs& args : products) {
+    scratch.push_back(workspace(dense_product_workspace_bytes(args)));
+    args.workspace = scratch.back().mutable_data_ptr();
+  }
+  run(products);
 }
 
-/// dy w^T.
-at::Tensor input_gradient(const at::Tensor& dy, const at::Tensor& w) {
-  at::Tensor dx = torch::empty({dy.size(0), w.size(0)}, dy.options());
-  DenseProductArgs args = product_args(dy, dy.size(0), w.size(0), w.size(1));
-  args.dy = dy.const_data_ptr();
-  args.w = w.const_data_ptr();
-  args.result = dx.mutable_data_ptr();
-  const at::Tensor scratch = workspace(dense_product_workspace_bytes(args));
-  args.workspace = scratch.mutable_data_ptr();
-  dense_input_gradient(args);
+std::vector<at::Tensor> products_of(const at::Tensor& x, at::TensorList weights) {
+  std::vector<at::Tensor> results;
+  std::vector<DenseProductArgs> products;
+  for (const at::Tensor& w : weights) {
+    results.push_back(torch::empty({x.size(0), w.size(1)}, x.options()));
+    DenseProductArgs args = product_args(x, x.size(0), x.size(1), w.size(1));
+    args.x = x.const_data_ptr();
+    args.w = w.const_data_ptr();
+    args.result = results.back().mutable_data_ptr();
+    products.push_back(args);
+  }
+  with_workspaces(products, [](const auto& list) { multiply_dense(list); });
+  return results;
+}
+
+/// Sum of dy w^T.
+at::Tensor input_gradient(at::TensorList grads, at::TensorList weights) {
+  const at::Tensor& first = grads.front();
+  at::Tensor dx = torch::empty({first.size(0), weights.front().size(0)}, first.options());
+  std::vector<DenseProductArgs> products;
+  for (std::size_t k = 0; k < grads.size(); ++k) {
+    const at::Tensor &dy = grads[k], &w = weights[k];
+    DenseProductArgs args = product_args(dy, dy.size(0), w.size(0), w.size(1));
+    args.dy = dy.const_data_ptr();
+    args.w = w.const_data_ptr();
+    args.result = dx.mutable_data_ptr();
+    products.push_back(args);
+  }
+  with_workspaces(products, [](const auto& list) { dense_input_gradient(list); });
   return dx;
 }
 
@@ -80,19 +98,29 @@ at::Tensor column_sums(const at::Tensor& y) {
   return weight_gradient({}, y.contiguous()).view({y.size(1)});
 }
 
-struct RowBlockProduct : torch::autograd::Function<RowBlockProduct> {
-  static at::Tensor forward(AutogradContext* context,
-                            const at::Tensor& x_in,
-                            const at::Tensor& w_in) {
-    const at::Tensor x = x_in.contiguous(), w = w_in.contiguous();
-    context->save_for_backward({x, w});
-    return product(x, w);
+/// Inputs are x and the weights.
+struct RowBlockProducts : torch::autograd::Function<RowBlockProducts> {
+  static variable_list forward(AutogradContext* context, at::TensorList inputs) {
+    context->set_materialize_grads(false);
+    variable_list saved;
+    for (const at::Tensor& input : inputs) saved.push_back(input.contiguous());
+    context->save_for_backward(saved);
+    return products_of(saved[0], at::TensorList(saved).slice(1));
   }
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor dy = grads[0].contiguous();
-    return {context->needs_input_grad(0) ? input_gradient(dy, saved[1]) : at::Tensor(),
-            context->needs_input_grad(1) ? weight_gradient(saved[0], dy) : at::Tensor()};
+    variable_list result(saved.size()), dy, weights;
+    for (std::size_t k = 0; k < grads.size(); ++k) {
+      if (!grads[k].defined())
+        continue;
+      dy.push_back(grads[k].contiguous());
+      weights.push_back(saved[k + 1]);
+      if (context->needs_input_grad(k + 1))
+        result[k + 1] = weight_gradient(saved[0], dy.back());
+    }
+    if (context->needs_input_grad(0) && !dy.empty())
+      result[0] = input_gradient(dy, weights);
+    return result;
   }
 };
 
@@ -121,15 +149,27 @@ struct ScaleRows : torch::autograd::Function<ScaleRows> {
 
 }  // namespace
 
+std::vector<at::Tensor> row_block_products(const at::Tensor& x, at::TensorList weights) {
+  std::vector<at::Tensor> inputs{x};
+  for (const at::Tensor& w : weights) {
+    REGATTA_CHECK(x.dim() == 2 && w.dim() == 2 && x.size(1) == w.size(0) &&
+                      x.scalar_type() == w.scalar_type(),
+                  "product of x [{}] {} and w [{}] {}",
+                  fmt::join(x.sizes(), ","),
+                  c10::toString(x.scalar_type()),
+                  fmt::join(w.sizes(), ","),
+                  c10::toString(w.scalar_type()));
+    inputs.push_back(w);
+  }
+  if (by_own_kernels(x))
+    return RowBlockProducts::apply(at::TensorList(inputs));
+  std::vector<at::Tensor> results;
+  for (const at::Tensor& w : weights) results.push_back(torch::mm(x, w));
+  return results;
+}
+
 at::Tensor row_block_product(const at::Tensor& x, const at::Tensor& w) {
-  REGATTA_CHECK(
-      x.dim() == 2 && w.dim() == 2 && x.size(1) == w.size(0) && x.scalar_type() == w.scalar_type(),
-      "product of x [{}] {} and w [{}] {}",
-      fmt::join(x.sizes(), ","),
-      c10::toString(x.scalar_type()),
-      fmt::join(w.sizes(), ","),
-      c10::toString(w.scalar_type()));
-  return by_own_kernels(x) ? RowBlockProduct::apply(x, w) : torch::mm(x, w);
+  return row_block_products(x, w).front();
 }
 
 at::Tensor row_block_gradient(const at::Tensor& x, const at::Tensor& dy) {

@@ -3,12 +3,17 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace regatta {
 
 /// x [N,F] w [F,K] -> [N,K], differentiable in both. On the CPU (fp32, fp64) by
 /// kernels/dense_product.h: rows in fixed blocks, so neither values nor gradients depend on threads
 /// or on the run. Elsewhere the device's own product.
 at::Tensor row_block_product(const at::Tensor& x, const at::Tensor& w);
+
+/// The same for several w: x is read once, and its gradient is one sum in the order of the weights.
+std::vector<at::Tensor> row_block_products(const at::Tensor& x, at::TensorList weights);
 
 /// x^T dy [F,K] for x [N,F] and dy [N,K]: the gradient of the weights, not differentiable itself.
 at::Tensor row_block_gradient(const at::Tensor& x, const at::Tensor& dy);

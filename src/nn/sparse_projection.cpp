@@ -5,6 +5,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 namespace regatta {
 namespace {
 
@@ -17,68 +19,93 @@ KernelType kernel_type(at::ScalarType type) {
                                  : KernelType::kFloat32;
 }
 
-struct SparseProjectionFunction : torch::autograd::Function<SparseProjectionFunction> {
-  static at::Tensor forward(AutogradContext* context,
-                            const at::Tensor& weight_in,
-                            const Batch& batch,
-                            std::int64_t rows,
-                            at::ScalarType type,
-                            const DropoutArgs& dropout) {
-    const at::Tensor weight = weight_in.to(type).contiguous();
-    at::Tensor out = torch::empty({rows, weight.size(1)}, weight.options());
+/// What the backward needs of the forward.
+struct SparseCall : torch::CustomClassHolder {
+  const Batch* batch = nullptr;
+  std::int64_t rows = 0;
+  DropoutArgs dropout;
+
+  SparseProjectionArgs args(at::ScalarType type, std::int64_t columns) const {
     SparseProjectionArgs args;
     args.dtype = kernel_type(type);
     args.rows = rows;
-    args.columns = weight.size(1);
-    args.x = &*batch.features.sparse;
+    args.columns = columns;
+    args.x = &*batch->features.sparse;
     args.input_dropout = dropout;
-    args.weight = weight.const_data_ptr();
-    args.out = out.mutable_data_ptr();
-    batch.placement.kernels->sparse_project(args);
+    return args;
+  }
+};
 
-    args.weight = args.out = nullptr;
-    context->saved_data["call"] = c10::IValue::make_capsule(
-        c10::make_intrusive<Holder>(args, batch.placement.kernels, weight_in));
-    return out;
+/// The products as one call of the kernels.
+const SparseProjectionArgs& linked(std::vector<SparseProjectionArgs>& products) {
+  for (std::size_t k = 0; k + 1 < products.size(); ++k) products[k].also = &products[k + 1];
+  return products.front();
+}
+
+struct SparseProjectionFunction : torch::autograd::Function<SparseProjectionFunction> {
+  static variable_list forward(AutogradContext* context,
+                               at::TensorList weights,
+                               const c10::intrusive_ptr<SparseCall>& call,
+                               at::ScalarType type) {
+    context->saved_data["call"] = c10::IValue::make_capsule(call);
+    variable_list dense, results;
+    std::vector<SparseProjectionArgs> products;
+    std::vector<std::int64_t> types;
+    for (const at::Tensor& weight : weights) {
+      dense.push_back(weight.to(type).contiguous());
+      results.push_back(torch::empty({call->rows, weight.size(1)}, dense.back().options()));
+      products.push_back(call->args(type, weight.size(1)));
+      products.back().weight = dense.back().const_data_ptr();
+      products.back().out = results.back().mutable_data_ptr();
+      types.push_back(static_cast<std::int64_t>(weight.scalar_type()));
+    }
+    context->saved_data["types"] = types;
+    call->batch->placement.kernels->sparse_project(linked(products));
+    return results;
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto call =
-        c10::dynamic_intrusive_pointer_cast<Holder>(context->saved_data["call"].toCapsule());
-    const at::Tensor grad_out = grads[0].contiguous();
-    const at::ScalarType working = working_type(grad_out.scalar_type());
-    at::Tensor grad_weight = torch::empty(call->weight_shape, grad_out.options().dtype(working));
-    SparseProjectionArgs args = call->args;
-    args.grad_out = grad_out.const_data_ptr();
-    args.grad_weight = grad_weight.mutable_data_ptr();
-    call->kernels->sparse_project_backward(args);
-    return {
-        grad_weight.to(call->weight_type), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+        c10::dynamic_intrusive_pointer_cast<SparseCall>(context->saved_data["call"].toCapsule());
+    const auto types = context->saved_data["types"].toIntVector();
+    const std::int64_t features = call->batch->features.sparse->columns;
+    variable_list dense, results;
+    std::vector<SparseProjectionArgs> products;
+    for (const at::Tensor& grad : grads) {
+      dense.push_back(grad.contiguous());
+      const at::ScalarType type = grad.scalar_type();
+      results.push_back(
+          torch::empty({features, grad.size(1)}, grad.options().dtype(working_type(type))));
+      products.push_back(call->args(type, grad.size(1)));
+      products.back().grad_out = dense.back().const_data_ptr();
+      products.back().grad_weight = results.back().mutable_data_ptr();
+    }
+    call->batch->placement.kernels->sparse_project_backward(linked(products));
+    for (std::size_t k = 0; k < results.size(); ++k)
+      results[k] = results[k].to(static_cast<at::ScalarType>(types[k]));
+    results.resize(results.size() + 2);  // none for the call and the type
+    return results;
   }
-
- private:
-  struct Holder : torch::CustomClassHolder {
-    Holder(SparseProjectionArgs a, const KernelTable* k, const at::Tensor& weight)
-        : args(a),
-          kernels(k),
-          weight_shape(weight.sizes().vec()),
-          weight_type(weight.scalar_type()) {}
-    SparseProjectionArgs args;
-    const KernelTable* kernels;
-    std::vector<std::int64_t> weight_shape;
-    at::ScalarType weight_type;
-  };
 };
 
 }  // namespace
 
-at::Tensor sparse_project(const Batch& batch,
-                          std::int64_t rows,
-                          const at::Tensor& weight,
-                          at::ScalarType type,
-                          const DropoutArgs& dropout) {
+std::vector<at::Tensor> sparse_project(const Batch& batch,
+                                       std::int64_t rows,
+                                       at::TensorList weights,
+                                       at::ScalarType type,
+                                       const DropoutArgs& dropout) {
   REGATTA_CHECK(batch.features.sparse.has_value(), "the batch has no sparse features");
-  return SparseProjectionFunction::apply(weight, batch, rows, type, dropout);
+  // The processor's kernels are fp32 and fp64: narrow results are rounded once, at the end.
+  const bool widened = type == at::kBFloat16 && batch.placement.device.is_cpu();
+  auto call = c10::make_intrusive<SparseCall>();
+  call->batch = &batch;
+  call->rows = rows;
+  call->dropout = dropout;
+  std::vector<at::Tensor> results =
+      SparseProjectionFunction::apply(weights, call, widened ? at::kFloat : type);
+  for (at::Tensor& result : results) result = result.to(type);
+  return results;
 }
 
 at::Tensor densified(const Batch& batch, std::int64_t rows) {

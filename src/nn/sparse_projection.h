@@ -6,16 +6,18 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace regatta {
 
-/// Y [rows,K] of type `type` = dropout(X)[:rows] W for the batch's sparse features; differentiable
-/// in W [F,K], whose gradient has W's type.
-at::Tensor sparse_project(const Batch& batch,
-                          std::int64_t rows,
-                          const at::Tensor& weight,
-                          at::ScalarType type,
-                          const DropoutArgs& dropout);
+/// Y [rows,K] of type `type` = dropout(X)[:rows] W for the batch's sparse features and each W
+/// [F,K]; differentiable in every W, whose gradient has its type. X is read once for all of them.
+/// The batch must outlive the backward.
+std::vector<at::Tensor> sparse_project(const Batch& batch,
+                                       std::int64_t rows,
+                                       at::TensorList weights,
+                                       at::ScalarType type,
+                                       const DropoutArgs& dropout);
 
 /// The first `rows` rows of the batch's sparse features as a dense [rows,F] of the storage type.
 at::Tensor densified(const Batch& batch, std::int64_t rows);

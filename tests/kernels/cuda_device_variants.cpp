@@ -179,6 +179,9 @@ void sparse(const SparseProjectionArgs& host, bool backward) {
   const PreparedSparse x = on_device(*host.x);
   SparseProjectionArgs args = host;
   args.x = &x;
+  args.also = nullptr;  // its arrays are moved by a call of its own
+  if (host.also != nullptr)
+    sparse(*host.also, backward);
   DeviceArrays arrays(args.dtype);
   arrays.table(args.weight, x.columns * args.columns);
   arrays.table_out(args.out, args.rows * args.columns);

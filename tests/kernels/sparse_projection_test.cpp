@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 
 namespace regatta::test {
@@ -39,31 +40,58 @@ struct Products {
   std::vector<double> grad_weight;
 };
 
+/// Arrays of one product; the arguments point into them.
+template <class T>
+struct ProductArrays {
+  std::vector<T> weight, grad_out, out, grad_weight;
+  SparseProjectionArgs args;
+
+  ProductArrays(const PreparedSparse& x, std::int64_t rows, std::int64_t width, double dropout) {
+    const std::vector<double> weights = random_values(x.columns * width, 3);
+    const std::vector<double> grads = random_values(rows * width, 4);
+    weight.assign(weights.begin(), weights.end());
+    grad_out.assign(grads.begin(), grads.end());
+    out.assign(grad_out.size(), -1);
+    grad_weight.assign(weight.size(), -1);
+    args.dtype = sizeof(T) == 4 ? KernelType::kFloat32 : KernelType::kFloat64;
+    args.rows = rows;
+    args.columns = width;
+    args.x = &x;
+    args.input_dropout = {dropout, make_random_key(1, RandomPurpose::kInputDropout, 2, 0)};
+    args.weight = weight.data();
+    args.out = out.data();
+    args.grad_out = grad_out.data();
+    args.grad_weight = grad_weight.data();
+  }
+  Products results() const {
+    return {{out.begin(), out.end()}, {grad_weight.begin(), grad_weight.end()}};
+  }
+};
+
 template <class T>
 Products run(const KernelTable& table,
              const PreparedSparse& x,
              std::int64_t rows,
              std::int64_t width,
              double dropout) {
-  const std::vector<double> weight_values = random_values(x.columns * width, 3);
-  const std::vector<double> grad_values = random_values(rows * width, 4);
-  const std::vector<T> weight(weight_values.begin(), weight_values.end());
-  const std::vector<T> grad_out(grad_values.begin(), grad_values.end());
-  std::vector<T> out(grad_out.size(), -1);
-  std::vector<T> grad_weight(weight.size(), -1);
-  SparseProjectionArgs args;
-  args.dtype = sizeof(T) == 4 ? KernelType::kFloat32 : KernelType::kFloat64;
-  args.rows = rows;
-  args.columns = width;
-  args.x = &x;
-  args.input_dropout = {dropout, make_random_key(1, RandomPurpose::kInputDropout, 2, 0)};
-  args.weight = weight.data();
-  args.out = out.data();
-  args.grad_out = grad_out.data();
-  args.grad_weight = grad_weight.data();
-  table.sparse_project(args);
-  table.sparse_project_backward(args);
-  return {{out.begin(), out.end()}, {grad_weight.begin(), grad_weight.end()}};
+  ProductArrays<T> arrays(x, rows, width, dropout);
+  table.sparse_project(arrays.args);
+  table.sparse_project_backward(arrays.args);
+  return arrays.results();
+}
+
+/// Two products of one pass.
+std::vector<Products> run_together(const KernelTable& table,
+                                   const PreparedSparse& x,
+                                   std::int64_t rows,
+                                   const std::array<std::int64_t, 2>& widths,
+                                   double dropout) {
+  ProductArrays<float> first(x, rows, widths[0], dropout);
+  ProductArrays<float> second(x, rows, widths[1], dropout);
+  first.args.also = &second.args;
+  table.sparse_project(first.args);
+  table.sparse_project_backward(first.args);
+  return {first.results(), second.results()};
 }
 
 template <class T>
@@ -88,6 +116,21 @@ TEST(SparseProjection, EqualsTheReference) {
       compare<float>(x, rows, width, 1e-5);
       compare<double>(x, rows, width, 1e-10);
     }
+}
+
+TEST(SparseProjection, ProductsOfOnePassEqualThoseOfTheirOwn) {
+  const PreparedSparse x = make_features(60, 203, 9);
+  for (const KernelVariant& variant : kernel_variants()) {
+    SCOPED_TRACE(variant.name);
+    const TargetScope scope(variant.targets);
+    const Products wide = run<float>(*variant.table, x, 33, 70, 0.6);
+    const Products narrow = run<float>(*variant.table, x, 33, 3, 0.6);
+    const std::vector<Products> both = run_together(*variant.table, x, 33, {70, 3}, 0.6);
+    EXPECT_EQ(both[0].out, wide.out);
+    EXPECT_EQ(both[0].grad_weight, wide.grad_weight);
+    EXPECT_EQ(both[1].out, narrow.out);
+    EXPECT_EQ(both[1].grad_weight, narrow.grad_weight);
+  }
 }
 
 TEST(SparseProjection, GradientIsTheTransposedProduct) {

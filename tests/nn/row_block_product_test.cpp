@@ -95,6 +95,27 @@ TEST(RowBlockProduct, EqualsLibTorchInDoublePrecision) {
   }
 }
 
+TEST(RowBlockProducts, EqualOneProductEach) {
+  torch::manual_seed(3);
+  const at::Tensor x = random({700, 300}, torch::kFloat);
+  const at::Tensor g = random({700, 64 + 3 + 9}, torch::kFloat);
+  const std::vector<at::Tensor> w{random({300, 64}, torch::kFloat),
+                                  random({300, 3}, torch::kFloat),
+                                  random({300, 9}, torch::kFloat)};
+  const auto together = [](const auto& a, const auto& b) {
+    return torch::cat(row_block_products(a, b.split_with_sizes({64, 3, 9}, 1)), 1);
+  };
+  const auto joined = [](const auto& a, const auto& b) { return torch::mm(a, b); };
+  const at::Tensor all = torch::cat(w, 1);
+  expect_close(run(together, x, all, g),
+               run(joined, x.to(torch::kDouble), all.to(torch::kDouble), g),
+               torch::kFloat);
+  // Not every product need be used.
+  const at::Tensor leaf = x.clone().requires_grad_();
+  row_block_products(leaf, w)[1].sum().backward();
+  EXPECT_LE(relative_error(leaf.grad(), w[1].sum(1).expand({700, 300})), 1e-6);
+}
+
 TEST(RowBlockProduct, ViewsAreTakenAsTheyAre) {
   torch::manual_seed(2);
   const at::Tensor x = random({40, 30}, torch::kFloat).t(), w = random({7, 40}, torch::kFloat).t();

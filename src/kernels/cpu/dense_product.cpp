@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #ifndef REGATTA_KERNELS_CPU_DENSE_PRODUCT_SIZES_
 #define REGATTA_KERNELS_CPU_DENSE_PRODUCT_SIZES_
@@ -213,66 +214,95 @@ void multiply_block(Left<T> a, std::size_t rows, const T* panels, std::size_t in
   for (; rows >= 1; advance(1)) multiply_rows<kInnerContiguous, 1>(a, panels, inner, c);
 }
 
-/// Whether whole vectors of the result go past the caches: where it would not stay in them.
+/// y (+)= x right: one operand of a pass over rows.
 template <class T>
-bool streams(const DenseProductArgs& args, const T* y, std::size_t columns) {
-  const std::size_t vector = hn::Lanes(hn::ScalableTag<T>()) * sizeof(T);
-  return stored_past_caches(static_cast<std::size_t>(args.rows) * columns, args.dtype) &&
-         reinterpret_cast<std::uintptr_t>(y) % vector == 0 && columns * sizeof(T) % vector == 0;
-}
+struct Operand {
+  const T* x;
+  Right<T> right;
+  std::size_t inner, columns;
+  T* y;
+  T* panels;  ///< `right` packed, in runs of kInnerRun
+  bool add;   ///< to what operands before it left in y
 
-/// y [rows,columns] = x [rows,inner] times `right`, packed once and shared by all pieces.
-template <class T>
-void product_typed(const DenseProductArgs& args,
-                   const T* x,
-                   Right<T> right,
-                   std::size_t inner,
-                   std::size_t columns) {
-  auto* panels = static_cast<T*>(args.workspace);
-  const std::size_t padded = padded_columns(static_cast<std::int64_t>(columns), args.dtype);
-  for (std::size_t k = 0; k < inner; k += kInnerRun)
-    pack_panels(Right<T>{right.data + k * right.row, right.row, right.column},
-                std::min(kInnerRun, inner - k),
-                columns,
-                panels + k * padded);
-  auto* y = static_cast<T*>(args.result);
-  if (inner == 0)
-    std::fill_n(y, static_cast<std::size_t>(args.rows) * columns, T{0});
-  const Store store =
-      streams(args, y, columns) && inner <= kInnerRun ? Store::kStream : Store::kReplace;
-  parallel_pieces((args.rows + kPieceRows - 1) / kPieceRows, [&](std::int64_t piece) {
-    const auto first = static_cast<std::size_t>(piece * kPieceRows);
-    const auto rows =
-        static_cast<std::size_t>(std::min(kPieceRows, args.rows - piece * kPieceRows));
+  void pack(std::size_t padded) const {
+    for (std::size_t k = 0; k < inner; k += kInnerRun)
+      pack_panels(Right<T>{right.data + k * right.row, right.row, right.column},
+                  std::min(kInnerRun, inner - k),
+                  columns,
+                  panels + k * padded);
+  }
+  void multiply(std::size_t first, std::size_t rows, std::size_t padded, Store store) const {
+    if (inner == 0 && !add)
+      std::fill_n(y + first * columns, rows * columns, T{0});
     for (std::size_t k = 0; k < inner; k += kInnerRun)
       multiply_block<true>(
           Left<T>{x + first * inner + k, inner},
           rows,
           panels + k * padded,
           std::min(kInnerRun, inner - k),
-          Target<T>{y + first * columns, columns, columns, k > 0 ? Store::kAdd : store});
+          Target<T>{y + first * columns, columns, columns, k > 0 || add ? Store::kAdd : store});
+  }
+  /// Whether whole vectors of y go past the caches: where y would not stay in them.
+  bool streams(std::int64_t rows, KernelType dtype) const {
+    const std::size_t vector = hn::Lanes(hn::ScalableTag<T>()) * sizeof(T);
+    return stored_past_caches(static_cast<std::size_t>(rows) * columns, dtype) &&
+           inner <= kInnerRun && columns * sizeof(T) % vector == 0 &&
+           reinterpret_cast<std::uintptr_t>(y) % vector == 0;
+  }
+};
+
+/// All operands for a piece of rows before the next piece: what they share is read once.
+template <class T>
+void multiply_operands(const DenseProductArgs& args, const std::vector<Operand<T>>& operands) {
+  const auto padded = [&](const Operand<T>& operand) {
+    return padded_columns(static_cast<std::int64_t>(operand.columns), args.dtype);
+  };
+  const bool sum = operands.back().add;
+  for (const Operand<T>& operand : operands) operand.pack(padded(operand));
+  parallel_pieces((args.rows + kPieceRows - 1) / kPieceRows, [&](std::int64_t piece) {
+    const std::int64_t first = piece * kPieceRows;
+    const auto rows = static_cast<std::size_t>(std::min(kPieceRows, args.rows - first));
+    for (const Operand<T>& operand : operands) {
+      const bool streamed = !sum && operand.streams(args.rows, args.dtype);
+      operand.multiply(static_cast<std::size_t>(first),
+                       rows,
+                       padded(operand),
+                       streamed ? Store::kStream : Store::kReplace);
+    }
     hwy::FlushStream();
   });
 }
 
 template <class T>
-void forward_typed(const DenseProductArgs& args) {
-  const auto columns = static_cast<std::size_t>(args.columns);
-  product_typed<T>(args,
-                   static_cast<const T*>(args.x),
-                   Right<T>{static_cast<const T*>(args.w), columns, 1},
-                   static_cast<std::size_t>(args.inner),
-                   columns);
+void forward_typed(std::span<const DenseProductArgs> products) {
+  std::vector<Operand<T>> operands;
+  for (const DenseProductArgs& args : products) {
+    const auto columns = static_cast<std::size_t>(args.columns);
+    operands.push_back({static_cast<const T*>(products.front().x),
+                        Right<T>{static_cast<const T*>(args.w), columns, 1},
+                        static_cast<std::size_t>(products.front().inner),
+                        columns,
+                        static_cast<T*>(args.result),
+                        static_cast<T*>(args.workspace),
+                        false});
+  }
+  multiply_operands(products.front(), operands);
 }
 
 template <class T>
-void input_gradient_typed(const DenseProductArgs& args) {
-  const auto columns = static_cast<std::size_t>(args.columns);
-  product_typed<T>(args,
-                   static_cast<const T*>(args.dy),
-                   Right<T>{static_cast<const T*>(args.w), 1, columns},
-                   columns,
-                   static_cast<std::size_t>(args.inner));
+void input_gradient_typed(std::span<const DenseProductArgs> products) {
+  std::vector<Operand<T>> operands;
+  for (const DenseProductArgs& args : products) {
+    const auto columns = static_cast<std::size_t>(args.columns);
+    operands.push_back({static_cast<const T*>(args.dy),
+                        Right<T>{static_cast<const T*>(args.w), 1, columns},
+                        columns,
+                        static_cast<std::size_t>(products.front().inner),
+                        static_cast<T*>(products.front().result),
+                        static_cast<T*>(args.workspace),
+                        !operands.empty()});
+  }
+  multiply_operands(products.front(), operands);
 }
 
 /// Partial sum of one block of rows, run by run.
@@ -336,12 +366,13 @@ void weight_gradient_typed(const DenseProductArgs& args) {
 
 }  // namespace
 
-void product_target(const DenseProductArgs& args) {
-  args.dtype == KernelType::kFloat32 ? forward_typed<float>(args) : forward_typed<double>(args);
+void product_target(std::span<const DenseProductArgs> products) {
+  products.front().dtype == KernelType::kFloat32 ? forward_typed<float>(products)
+                                                 : forward_typed<double>(products);
 }
-void input_gradient_target(const DenseProductArgs& args) {
-  args.dtype == KernelType::kFloat32 ? input_gradient_typed<float>(args)
-                                     : input_gradient_typed<double>(args);
+void input_gradient_target(std::span<const DenseProductArgs> products) {
+  products.front().dtype == KernelType::kFloat32 ? input_gradient_typed<float>(products)
+                                                 : input_gradient_typed<double>(products);
 }
 void weight_gradient_target(const DenseProductArgs& args) {
   args.dtype == KernelType::kFloat32 ? weight_gradient_typed<float>(args)
@@ -370,6 +401,16 @@ void check(const DenseProductArgs& args, bool needs_workspace) {
   REGATTA_CHECK(args.workspace != nullptr || !needs_workspace, "dense product without a workspace");
 }
 
+void check_all(std::span<const DenseProductArgs> products) {
+  REGATTA_CHECK(!products.empty(), "no dense product given");
+  const DenseProductArgs& first = products.front();
+  for (const DenseProductArgs& args : products) {
+    check(args, dense_product_workspace_bytes(args) > 0);
+    REGATTA_CHECK(args.rows == first.rows && args.inner == first.inner && args.dtype == first.dtype,
+                  "dense products of one x differ in rows, inner width or type");
+  }
+}
+
 }  // namespace
 }  // namespace cpu
 
@@ -390,13 +431,13 @@ std::size_t dense_weight_gradient_workspace_bytes(const DenseProductArgs& args) 
   return (blocks * panels + (blocks > 1 ? (blocks - 1) * partial : 0)) * storage_bytes(args.dtype);
 }
 
-void multiply_dense(const DenseProductArgs& args) {
-  cpu::check(args, dense_product_workspace_bytes(args) > 0);
-  HWY_DYNAMIC_DISPATCH(cpu::product_target)(args);
+void multiply_dense(std::span<const DenseProductArgs> products) {
+  cpu::check_all(products);
+  HWY_DYNAMIC_DISPATCH(cpu::product_target)(products);
 }
-void dense_input_gradient(const DenseProductArgs& args) {
-  cpu::check(args, dense_product_workspace_bytes(args) > 0);
-  HWY_DYNAMIC_DISPATCH(cpu::input_gradient_target)(args);
+void dense_input_gradient(std::span<const DenseProductArgs> products) {
+  cpu::check_all(products);
+  HWY_DYNAMIC_DISPATCH(cpu::input_gradient_target)(products);
 }
 void dense_weight_gradient(const DenseProductArgs& args) {
   cpu::check(args, dense_weight_gradient_workspace_bytes(args) > 0);

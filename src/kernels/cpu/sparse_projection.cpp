@@ -47,18 +47,24 @@ struct Gathered {
   }
 };
 
+/// The dense side of one product: the weights, or the gradient of what came of them.
+template <class T>
+struct DenseSide {
+  std::size_t width;
+  const T* from;
+  T* to;
+};
+
 template <class T>
 class SparseProduct {
  public:
-  explicit SparseProduct(const SparseProjectionArgs& args)
-      : x_(*args.x),
-        width_(static_cast<std::size_t>(args.columns)),
-        rows_(static_cast<std::size_t>(args.rows)),
-        weight_(static_cast<const T*>(args.weight)),
-        out_(static_cast<T*>(args.out)),
-        grad_out_(static_cast<const T*>(args.grad_out)),
-        grad_weight_(static_cast<T*>(args.grad_weight)),
-        dropout_(args.input_dropout) {}
+  SparseProduct(const SparseProjectionArgs& args, bool backward)
+      : x_(*args.x), rows_(static_cast<std::size_t>(args.rows)), dropout_(args.input_dropout) {
+    for (const auto* each = &args; each != nullptr; each = each->also)
+      dense_.push_back({static_cast<std::size_t>(each->columns),
+                        static_cast<const T*>(backward ? each->grad_out : each->weight),
+                        static_cast<T*>(backward ? each->grad_weight : each->out)});
+  }
 
   void run_rows(RowRange rows) const {
     Scratch scratch{};
@@ -68,7 +74,7 @@ class SparseProduct {
       const Entries entries{x_.column.data() + begin,
                             x_.value.data() + begin,
                             static_cast<std::size_t>(x_.row_ptr[r + 1]) - begin};
-      accumulate(entries, weight_, out_ + r * width_, scratch, [&](std::size_t k) {
+      accumulate(entries, r, scratch, [&](std::size_t k) {
         return Element{id(r), static_cast<std::size_t>(entries.index[k])};
       });
     }
@@ -85,7 +91,7 @@ class SparseProduct {
         end = std::lower_bound(begin, end, static_cast<std::int32_t>(rows_));
       const Entries entries{
           begin, x_.column_value.data() + x_.column_ptr[c], static_cast<std::size_t>(end - begin)};
-      accumulate(entries, grad_out_, grad_weight_ + c * width_, scratch, [&](std::size_t k) {
+      accumulate(entries, c, scratch, [&](std::size_t k) {
         return Element{id(static_cast<std::size_t>(entries.index[k])), c};
       });
     }
@@ -106,18 +112,18 @@ class SparseProduct {
 
   std::int64_t id(std::size_t row) const { return dropout_.active ? x_.global_id[row] : 0; }
 
-  /// to = sum over entries of masked value times the dense row.
+  /// Row `item` of every result = sum over entries of masked value times the dense row.
   template <class ElementOf>
   void accumulate(const Entries& entries,
-                  const T* dense,
-                  T* to,
+                  std::size_t item,
                   Scratch& scratch,
                   const ElementOf& element) const {
-    std::fill_n(to, width_, T{0});
+    for (const DenseSide<T>& side : dense_)
+      std::fill_n(side.to + item * side.width, side.width, T{0});
     for (std::size_t first = 0; first < entries.count; first += kChunk) {
       const Span part{first, std::min(first + kChunk, entries.count)};
       const std::size_t kept = load_entries(entries, part, scratch, element);
-      add_tiles(dense, scratch, kept, to);
+      for (const DenseSide<T>& side : dense_) add_tiles(side, scratch, kept, item);
     }
   }
 
@@ -155,16 +161,20 @@ class SparseProduct {
   }
 
   /// to += sum of value times row: sums of full tiles of columns stay in registers.
-  void add_tiles(const T* dense, const Scratch& scratch, std::size_t count, T* to) const {
+  void add_tiles(const DenseSide<T>& side,
+                 const Scratch& scratch,
+                 std::size_t count,
+                 std::size_t item) const {
+    T* to = side.to + item * side.width;
     const hn::ScalableTag<T> d;
     const std::size_t tile = kTileVectors * hn::Lanes(d);
     std::size_t column = 0;
-    for (; column + tile <= width_; column += tile) {
+    for (; column + tile <= side.width; column += tile) {
       hn::Vec<decltype(d)> sum[kTileVectors];
       for (std::size_t v = 0; v < kTileVectors; ++v)
         sum[v] = hn::LoadU(d, to + column + v * hn::Lanes(d));
       for (std::size_t e = 0; e < count; ++e) {
-        const T* row = dense + static_cast<std::size_t>(scratch.index[e]) * width_ + column;
+        const T* row = side.from + static_cast<std::size_t>(scratch.index[e]) * side.width + column;
         const auto value = hn::Set(d, scratch.value[e]);
         for (std::size_t v = 0; v < kTileVectors; ++v)
           sum[v] = hn::MulAdd(value, hn::LoadU(d, row + v * hn::Lanes(d)), sum[v]);
@@ -172,34 +182,30 @@ class SparseProduct {
       for (std::size_t v = 0; v < kTileVectors; ++v)
         hn::StoreU(sum[v], d, to + column + v * hn::Lanes(d));
     }
-    if (column == width_)
+    if (column == side.width)
       return;
     by_four(count, [&]<std::size_t kRows>(std::size_t e) HWY_ATTR {
-      const Gathered<kRows, T> rows(dense, width_, scratch.index + e);
-      add_rows<kRows>(scratch.value + e, rows.row, Span{column, width_}, to);
+      const Gathered<kRows, T> rows(side.from, side.width, scratch.index + e);
+      add_rows<kRows>(scratch.value + e, rows.row, Span{column, side.width}, to);
     });
   }
 
   const PreparedSparse& x_;
-  std::size_t width_;
   std::size_t rows_;
-  const T* weight_;
-  T* out_;
-  const T* grad_out_;
-  T* grad_weight_;
   DropoutPlan<T> dropout_;
+  std::vector<DenseSide<T>> dense_;
 };
 
 template <class T>
 void project_typed(const SparseProjectionArgs& args) {
-  const SparseProduct<T> product(args);
+  const SparseProduct<T> product(args, false);
   const RowPieces pieces(args.x->row_ptr.data(), args.rows);
   parallel_pieces(pieces.count(), [&](std::int64_t p) { product.run_rows(pieces.piece(p)); });
 }
 
 template <class T>
 void project_backward_typed(const SparseProjectionArgs& args) {
-  const SparseProduct<T> product(args);
+  const SparseProduct<T> product(args, true);
   const RowPieces pieces(args.x->column_ptr.data(), args.x->columns);
   parallel_pieces(pieces.count(), [&](std::int64_t p) { product.run_columns(pieces.piece(p)); });
 }

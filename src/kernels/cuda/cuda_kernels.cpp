@@ -276,22 +276,24 @@ void weights(const AttentionWeightsArgs& args) {
 void sparse_project(const SparseProjectionArgs& args) {
   check_sparse_projection(args, false);
   with_storage(args.dtype, [&]<class T>(T) {
-    check_launch(launch_sparse<T>(device_sparse<T>(args),
-                                  static_cast<const T*>(args.weight),
-                                  static_cast<T*>(args.out),
-                                  stream()),
-                 "sparse product");
+    for (const auto* each = &args; each != nullptr; each = each->also)
+      check_launch(launch_sparse<T>(device_sparse<T>(*each),
+                                    static_cast<const T*>(each->weight),
+                                    static_cast<T*>(each->out),
+                                    stream()),
+                   "sparse product");
   });
 }
 
 void sparse_project_backward(const SparseProjectionArgs& args) {
   check_sparse_projection(args, true);
   with_storage(args.dtype, [&]<class T>(T) {
-    check_launch(launch_sparse_backward<T>(device_sparse<T>(args),
-                                           static_cast<const T*>(args.grad_out),
-                                           static_cast<Working<T>*>(args.grad_weight),
-                                           stream()),
-                 "gradient of the sparse product");
+    for (const auto* each = &args; each != nullptr; each = each->also)
+      check_launch(launch_sparse_backward<T>(device_sparse<T>(*each),
+                                             static_cast<const T*>(each->grad_out),
+                                             static_cast<Working<T>*>(each->grad_weight),
+                                             stream()),
+                   "gradient of the sparse product");
   });
 }
 

@@ -56,12 +56,17 @@ void project_backward_typed(const SparseProjectionArgs& args) {
 
 void sparse_project(const SparseProjectionArgs& args) {
   check_sparse_projection(args, false);
-  with_storage(args.dtype, [&]<class T>(T) { project_typed<T>(args); });
+  with_storage(args.dtype, [&]<class T>(T) {
+    for (const auto* each = &args; each != nullptr; each = each->also) project_typed<T>(*each);
+  });
 }
 
 void sparse_project_backward(const SparseProjectionArgs& args) {
   check_sparse_projection(args, true);
-  with_storage(args.dtype, [&]<class T>(T) { project_backward_typed<T>(args); });
+  with_storage(args.dtype, [&]<class T>(T) {
+    for (const auto* each = &args; each != nullptr; each = each->also)
+      project_backward_typed<T>(*each);
+  });
 }
 
 }  // namespace reference

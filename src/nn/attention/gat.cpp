@@ -29,26 +29,30 @@ class GatAttention : public AttentionMechanism {
     call.negative_slope = negative_slope_;
     const std::int64_t nodes = input.nodes();
     AttentionTensors tensors;
-    tensors[TensorRole::kValue] = input.project(weight_, nodes).view({nodes, heads_, width_});
     // a . (xW) = x (W a): a narrow product instead of another pass over z.
-    const at::Tensor folded = torch::cat({fold(weight_, source_), fold(weight_, destination_)}, 1);
-    const at::Tensor logits = input.project(folded, nodes, weight_.scalar_type());
+    const at::Tensor folded = fold(weight_, {source_, destination_});
+    const std::vector<at::Tensor> projected = input.project_all(
+        {{weight_, nodes, input.storage()}, {folded, nodes, weight_.scalar_type()}});
+    tensors[TensorRole::kValue] = projected[0].view({nodes, heads_, width_});
+    const at::Tensor& logits = projected[1];
     tensors[TensorRole::kSourceLogit] = logits.narrow(1, 0, heads_);
     tensors[TensorRole::kDestinationLogit] =
         logits.narrow(0, 0, call.rows).narrow(1, heads_, heads_);
     if (edge_x.defined())
-      tensors[TensorRole::kEdgeLogit] = row_block_product(edge_x, fold(edge_weight_, edge_));
+      tensors[TensorRole::kEdgeLogit] = row_block_product(edge_x, fold(edge_weight_, {edge_}));
     return tensors;
   }
 
  private:
-  /// [F,H] of a projection [F,H*D] and a vector [H,D]. LeakyReLU(c u) = c LeakyReLU(u), so the
+  /// [F,V*H] of a projection [F,H*D] and V vectors [H,D]. LeakyReLU(c u) = c LeakyReLU(u), so the
   /// scale of the logits goes in here.
-  at::Tensor fold(const at::Tensor& projection, const at::Tensor& vector) const {
-    // As a product with the vector spread over [H*D,H], whose gradient has a fixed order of sums.
-    const at::Tensor own_head = torch::eye(heads_, vector.options()).unsqueeze(1);
-    return row_block_product(projection,
-                             ((vector * logit_scale_).unsqueeze(-1) * own_head).flatten(0, 1));
+  at::Tensor fold(const at::Tensor& projection, at::TensorList vectors) const {
+    // As a product with the vectors spread over [H*D,V*H], whose gradient has a fixed order of
+    // sums.
+    const at::Tensor own_head = torch::eye(heads_, projection.options()) * logit_scale_;
+    const at::Tensor spread =
+        torch::stack(vectors, -1).unsqueeze(-1) * own_head.view({heads_, 1, 1, heads_});
+    return row_block_product(projection, spread.flatten(2).flatten(0, 1));
   }
 
   std::int64_t heads_, width_;

@@ -27,12 +27,14 @@ class Gatv2Attention : public AttentionMechanism {
     call.negative_slope = negative_slope_;
     const std::int64_t nodes = input.nodes();
     AttentionTensors tensors;
-    const at::Tensor sources = input.project(source_, nodes).view({nodes, heads_, width_});
-    tensors[TensorRole::kValue] = sources;
+    std::vector<Projection> projections{{source_, nodes, input.storage()}};
+    if (destination_.defined())
+      projections.push_back({destination_, call.rows, input.storage()});
+    const std::vector<at::Tensor> projected = input.project_all(projections);
+    tensors[TensorRole::kValue] = projected.front().view({nodes, heads_, width_});
+    // Shared weights: the first rows of the sources.
     tensors[TensorRole::kQuery] =
-        destination_.defined()
-            ? input.project(destination_, call.rows).view({call.rows, heads_, width_})
-            : sources.narrow(0, 0, call.rows);
+        projected.back().narrow(0, 0, call.rows).view({call.rows, heads_, width_});
     tensors[TensorRole::kAttentionVector] = vector_ * logit_scale_;
     if (edge_x.defined()) {
       tensors[TensorRole::kEdgeX] = edge_x;

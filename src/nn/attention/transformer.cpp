@@ -28,10 +28,12 @@ class TransformerAttention : public AttentionMechanism {
     call.scale = scale_;
     const std::int64_t nodes = input.nodes();
     AttentionTensors tensors;
-    tensors[TensorRole::kQuery] =
-        input.project(query_, call.rows).view({call.rows, heads_, width_});
-    tensors[TensorRole::kKey] = input.project(key_, nodes).view({nodes, heads_, width_});
-    tensors[TensorRole::kValue] = input.project(value_, nodes).view({nodes, heads_, width_});
+    const at::ScalarType type = input.storage();
+    const std::vector<at::Tensor> projected =
+        input.project_all({{key_, nodes, type}, {value_, nodes, type}, {query_, call.rows, type}});
+    tensors[TensorRole::kKey] = projected[0].view({nodes, heads_, width_});
+    tensors[TensorRole::kValue] = projected[1].view({nodes, heads_, width_});
+    tensors[TensorRole::kQuery] = projected[2].view({call.rows, heads_, width_});
     if (edge_x.defined()) {
       // <q_i, W_e x_ij> = <W_e^T q_i, x_ij>: rows of Fe a head instead of D an edge.
       const at::Tensor q = tensors[TensorRole::kQuery].to(edge_weight_.scalar_type());
