@@ -51,7 +51,8 @@ AttentionSizes sizes_of(const LayerBenchOptions& options, const PreparedGraph& g
   sizes.edges = static_cast<double>(graph.in.src.size());
   sizes.heads = static_cast<double>(options.heads);
   sizes.width = static_cast<double>(options.width);
-  sizes.row_value_bytes = sizes.scalar_bytes = options.precision == "fp64" ? 8 : 4;
+  sizes.scalar_bytes = options.precision == "fp64" ? 8 : 4;
+  sizes.row_value_bytes = options.precision == "bf16" ? 2 : sizes.scalar_bytes;
   return sizes;
 }
 
@@ -156,7 +157,7 @@ void LayerBenchOptions::declare(OptionGroup& group) {
   group.integer("width", width, {.min = 1, .max = 65536}, "width of a head");
   group.choice("kind", kind, attention_names(), "kind of attention");
   group.choice("activation", activation, activation_names(), "nonlinearity after the layer");
-  group.choice("precision", precision, {"fp32", "fp64"}, "type of input, rows and parameters");
+  group.choice("precision", precision, {"fp32", "bf16", "fp64"}, "storage type of input and rows");
   group.number("attention_dropout", attention_dropout, probability, "dropout on attention weights");
   group.number("message_dropout", message_dropout, probability, "dropout on messages");
   group.integer("repeats", repeats, {.min = 1, .max = 10000}, "timed steps after the warm-up");

@@ -6,6 +6,7 @@
 #include "core/timer.h"
 #include "nn/host_memory.h"
 #include "nn/initial_weights.h"
+#include "nn/precision.h"
 
 #include <torch/torch.h>
 
@@ -17,7 +18,7 @@ namespace regatta {
 namespace {
 
 at::ScalarType storage_type(const std::string& precision) {
-  return precision == "fp64" ? at::kDouble : at::kFloat;
+  return precision == "fp64" ? at::kDouble : precision == "bf16" ? at::kBFloat16 : at::kFloat;
 }
 
 LayerOptions layer_options(const LayerBenchOptions& options) {
@@ -36,7 +37,7 @@ LayerShape layer_shape(const LayerBenchOptions& options) {
   shape.input = options.features;
   shape.width = options.width;
   shape.seed = static_cast<std::uint64_t>(options.graph.seed);
-  shape.dtype = storage_type(options.precision);
+  shape.dtype = working_type(storage_type(options.precision));
   return shape;
 }
 

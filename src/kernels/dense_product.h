@@ -23,6 +23,8 @@ struct DenseProductArgs {
   const void* x = nullptr;    ///< [N,F]; null in the weight gradient stands for ones [N,1]
   const void* w = nullptr;    ///< [F,K]
   const void* dy = nullptr;   ///< [N,K]
+  bool narrow_x = false;      ///< x and dx are bf16, with dtype fp32: dx is rounded once
+  bool narrow_y = false;      ///< y and dy likewise
   void* result = nullptr;     ///< y [N,K], dx [N,F] or dw [F,K]; overwritten
   void* workspace = nullptr;  ///< the bytes told by the function below, 64-byte aligned
 };

@@ -23,61 +23,46 @@ bool multiplies_bfloat16(const at::Device& device) {
   return !device.is_cpu() || amx;
 }
 
-/// Saves the narrow x, not a widened copy of it.
+/// Multiplied in bfloat16.
 struct NarrowProduct : torch::autograd::Function<NarrowProduct> {
   static at::Tensor forward(AutogradContext* context,
                             const at::Tensor& x,
-                            const at::Tensor& weight,
-                            at::ScalarType type) {
+                            const at::Tensor& weight) {
     context->save_for_backward({x, weight});
-    context->saved_data["narrow"] = type == at::kBFloat16 && multiplies_bfloat16(x.device());
-    return product(context, x, weight).to(type);
+    return torch::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16));
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
+    const at::Tensor dy = grads[0].to(at::kBFloat16);
     at::Tensor grad_x, grad_weight;
     if (context->needs_input_grad(0))
-      grad_x = product(context, grads[0], weight.t()).to(x.scalar_type());
+      grad_x = torch::mm(dy, weight.t().to(at::kBFloat16)).to(x.scalar_type());
     if (context->needs_input_grad(1))
-      grad_weight = weight_product(context, x, grads[0]).to(weight.scalar_type());
-    return {grad_x, grad_weight, at::Tensor()};
-  }
-
- private:
-  static at::Tensor product(AutogradContext* context, const at::Tensor& a, const at::Tensor& b) {
-    if (context->saved_data["narrow"].toBool())
-      return torch::mm(a.to(at::kBFloat16), b.to(at::kBFloat16));
-    return row_block_product(a.to(at::kFloat), b.to(at::kFloat));
-  }
-  static at::Tensor weight_product(AutogradContext* context,
-                                   const at::Tensor& x,
-                                   const at::Tensor& grad) {
-    if (context->saved_data["narrow"].toBool())
-      return torch::mm(x.to(at::kBFloat16).t(), grad.to(at::kBFloat16));
-    return row_block_gradient(x.to(at::kFloat), grad.to(at::kFloat));
+      grad_weight = torch::mm(x.to(at::kBFloat16).t(), dy).to(weight.scalar_type());
+    return {grad_x, grad_weight};
   }
 };
 
 }  // namespace
 
 at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight, at::ScalarType type) {
-  if (x.scalar_type() == type && weight.scalar_type() == type)
-    return row_block_product(x, weight);
-  return NarrowProduct::apply(x, weight, type);
+  return dense_products(x, weight, type).front();
 }
 
 std::vector<at::Tensor> dense_products(const at::Tensor& x,
                                        at::TensorList weights,
-                                       at::ScalarType type) {
-  const bool alike = std::all_of(weights.begin(), weights.end(), [&](const at::Tensor& weight) {
-    return weight.scalar_type() == type && x.scalar_type() == type;
-  });
-  if (alike)
-    return row_block_products(x, weights);
+                                       at::ArrayRef<at::ScalarType> types) {
+  const bool narrow = std::find(types.begin(), types.end(), at::kBFloat16) != types.end() &&
+                      multiplies_bfloat16(x.device());
+  if (!narrow)
+    return row_block_products(x, weights, types);
   std::vector<at::Tensor> results;
-  for (const at::Tensor& weight : weights) results.push_back(dense_product(x, weight, type));
+  for (std::size_t k = 0; k < weights.size(); ++k)
+    results.push_back(types[k] == at::kBFloat16
+                          ? NarrowProduct::apply(x, weights[k])
+                          : row_block_products(x, weights[k], types[k]).front());
   return results;
 }
 

@@ -12,9 +12,10 @@ namespace regatta {
 /// multiplied as such where the processor (AMX) or the GPU gains by it, else widened to float.
 at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight, at::ScalarType type);
 
-/// The same for several weights; x is read once where all types are equal.
+/// The same for several weights, each with its type; x is read once where nothing is multiplied in
+/// bfloat16.
 std::vector<at::Tensor> dense_products(const at::Tensor& x,
                                        at::TensorList weights,
-                                       at::ScalarType type);
+                                       at::ArrayRef<at::ScalarType> types);
 
 }  // namespace regatta

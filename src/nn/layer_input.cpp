@@ -43,17 +43,21 @@ at::Tensor LayerInput::project(const at::Tensor& weight, std::int64_t rows) cons
 std::vector<at::Tensor> LayerInput::project_all(const std::vector<Projection>& projections) const {
   const Projection& first = projections.front();
   std::vector<at::Tensor> results, weights;
-  for (const Projection& each : projections)
-    if (each.rows == first.rows && each.type == first.type)
-      weights.push_back(each.weight);
-  if (weights.size() < projections.size()) {
-    for (const Projection& each : projections)
-      results.push_back(project(each.weight, each.rows, each.type));
-    return results;
+  std::vector<at::ScalarType> types;
+  bool same_rows = true, same_types = true;
+  for (const Projection& each : projections) {
+    weights.push_back(each.weight);
+    types.push_back(each.type);
+    same_rows = same_rows && each.rows == first.rows;
+    same_types = same_types && each.type == first.type;
   }
-  if (x_.defined())
-    return dense_products(x_.narrow(0, 0, first.rows), weights, first.type);
-  return sparse_project(batch_, first.rows, weights, first.type, dropout_);
+  if (same_rows && x_.defined())
+    return dense_products(x_.narrow(0, 0, first.rows), weights, types);
+  if (same_rows && same_types)
+    return sparse_project(batch_, first.rows, weights, first.type, dropout_);
+  for (const Projection& each : projections)
+    results.push_back(project(each.weight, each.rows, each.type));
+  return results;
 }
 
 at::Tensor LayerInput::dense(std::int64_t rows) const {

@@ -40,7 +40,7 @@ class LayerInput {
   at::Tensor project(const at::Tensor& weight, std::int64_t rows, at::ScalarType type) const;
   /// [rows,K] of the storage type.
   at::Tensor project(const at::Tensor& weight, std::int64_t rows) const;
-  /// All of them; x is read once where they agree in rows and type.
+  /// All of them; x is read once where they agree in rows and, for sparse features, in type.
   std::vector<at::Tensor> project_all(const std::vector<Projection>& projections) const;
   at::ScalarType storage() const { return batch_.placement.dtype; }
   /// [rows,F]; sparse features are made dense.

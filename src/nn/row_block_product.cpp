@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "kernels/dense_product.h"
+#include "nn/precision.h"
 
 #include <torch/torch.h>
 
@@ -14,6 +15,10 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+bool narrow(const at::Tensor& tensor) {
+  return tensor.defined() && tensor.scalar_type() == torch::kBFloat16;
+}
 
 /// Whether our kernels take the tensor; what they do not take goes to LibTorch.
 bool by_own_kernels(const at::Tensor& tensor) {
@@ -48,12 +53,17 @@ void with_workspaces(std::vector<DenseProductArgs>& products, const Run& run) {
   run(products);
 }
 
-std::vector<at::Tensor> products_of(const at::Tensor& x, at::TensorList weights) {
+std::vector<at::Tensor> products_of(const at::Tensor& x,
+                                    at::TensorList weights,
+                                    at::ArrayRef<at::ScalarType> types) {
   std::vector<at::Tensor> results;
   std::vector<DenseProductArgs> products;
-  for (const at::Tensor& w : weights) {
-    results.push_back(torch::empty({x.size(0), w.size(1)}, x.options()));
-    DenseProductArgs args = product_args(x, x.size(0), x.size(1), w.size(1));
+  for (std::size_t k = 0; k < weights.size(); ++k) {
+    const at::Tensor& w = weights[k];
+    results.push_back(torch::empty({x.size(0), w.size(1)}, w.options().dtype(types[k])));
+    DenseProductArgs args = product_args(w, x.size(0), x.size(1), w.size(1));
+    args.narrow_x = narrow(x);
+    args.narrow_y = narrow(results.back());
     args.x = x.const_data_ptr();
     args.w = w.const_data_ptr();
     args.result = results.back().mutable_data_ptr();
@@ -63,14 +73,15 @@ std::vector<at::Tensor> products_of(const at::Tensor& x, at::TensorList weights)
   return results;
 }
 
-/// Sum of dy w^T.
-at::Tensor input_gradient(at::TensorList grads, at::TensorList weights) {
-  const at::Tensor& first = grads.front();
-  at::Tensor dx = torch::empty({first.size(0), weights.front().size(0)}, first.options());
+/// Sum of dy w^T, of x's type.
+at::Tensor input_gradient(const at::Tensor& x, at::TensorList grads, at::TensorList weights) {
+  at::Tensor dx = torch::empty_like(x);
   std::vector<DenseProductArgs> products;
   for (std::size_t k = 0; k < grads.size(); ++k) {
     const at::Tensor &dy = grads[k], &w = weights[k];
-    DenseProductArgs args = product_args(dy, dy.size(0), w.size(0), w.size(1));
+    DenseProductArgs args = product_args(w, dy.size(0), w.size(0), w.size(1));
+    args.narrow_x = narrow(x);
+    args.narrow_y = narrow(dy);
     args.dy = dy.const_data_ptr();
     args.w = w.const_data_ptr();
     args.result = dx.mutable_data_ptr();
@@ -83,8 +94,11 @@ at::Tensor input_gradient(at::TensorList grads, at::TensorList weights) {
 /// x^T dy; an undefined x stands for a column of ones.
 at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& dy) {
   const std::int64_t inner = x.defined() ? x.size(1) : 1;
-  at::Tensor dw = torch::empty({inner, dy.size(1)}, dy.options());
-  DenseProductArgs args = product_args(dy, dy.size(0), inner, dy.size(1));
+  const at::ScalarType working = working_type(dy.scalar_type());
+  at::Tensor dw = torch::empty({inner, dy.size(1)}, dy.options().dtype(working));
+  DenseProductArgs args = product_args(dw, dy.size(0), inner, dy.size(1));
+  args.narrow_x = narrow(x);
+  args.narrow_y = narrow(dy);
   args.x = x.defined() ? x.const_data_ptr() : nullptr;
   args.dy = dy.const_data_ptr();
   args.result = dw.mutable_data_ptr();
@@ -100,16 +114,18 @@ at::Tensor column_sums(const at::Tensor& y) {
 
 /// Inputs are x and the weights.
 struct RowBlockProducts : torch::autograd::Function<RowBlockProducts> {
-  static variable_list forward(AutogradContext* context, at::TensorList inputs) {
+  static variable_list forward(AutogradContext* context,
+                               at::TensorList inputs,
+                               const std::vector<at::ScalarType>& types) {
     context->set_materialize_grads(false);
     variable_list saved;
     for (const at::Tensor& input : inputs) saved.push_back(input.contiguous());
     context->save_for_backward(saved);
-    return products_of(saved[0], at::TensorList(saved).slice(1));
+    return products_of(saved[0], at::TensorList(saved).slice(1), types);
   }
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
-    variable_list result(saved.size()), dy, weights;
+    variable_list result(saved.size() + 1), dy, weights;  // none for the types
     for (std::size_t k = 0; k < grads.size(); ++k) {
       if (!grads[k].defined())
         continue;
@@ -119,7 +135,7 @@ struct RowBlockProducts : torch::autograd::Function<RowBlockProducts> {
         result[k + 1] = weight_gradient(saved[0], dy.back());
     }
     if (context->needs_input_grad(0) && !dy.empty())
-      result[0] = input_gradient(dy, weights);
+      result[0] = input_gradient(saved[0], dy, weights);
     return result;
   }
 };
@@ -149,11 +165,13 @@ struct ScaleRows : torch::autograd::Function<ScaleRows> {
 
 }  // namespace
 
-std::vector<at::Tensor> row_block_products(const at::Tensor& x, at::TensorList weights) {
+std::vector<at::Tensor> row_block_products(const at::Tensor& x,
+                                           at::TensorList weights,
+                                           at::ArrayRef<at::ScalarType> types) {
   std::vector<at::Tensor> inputs{x};
   for (const at::Tensor& w : weights) {
     REGATTA_CHECK(x.dim() == 2 && w.dim() == 2 && x.size(1) == w.size(0) &&
-                      x.scalar_type() == w.scalar_type(),
+                      working_type(x.scalar_type()) == w.scalar_type(),
                   "product of x [{}] {} and w [{}] {}",
                   fmt::join(x.sizes(), ","),
                   c10::toString(x.scalar_type()),
@@ -161,20 +179,16 @@ std::vector<at::Tensor> row_block_products(const at::Tensor& x, at::TensorList w
                   c10::toString(w.scalar_type()));
     inputs.push_back(w);
   }
-  if (by_own_kernels(x))
-    return RowBlockProducts::apply(at::TensorList(inputs));
+  if (by_own_kernels(weights.front()))
+    return RowBlockProducts::apply(at::TensorList(inputs), types.vec());
   std::vector<at::Tensor> results;
-  for (const at::Tensor& w : weights) results.push_back(torch::mm(x, w));
+  for (std::size_t k = 0; k < weights.size(); ++k)
+    results.push_back(torch::mm(x.to(weights[k].scalar_type()), weights[k]).to(types[k]));
   return results;
 }
 
 at::Tensor row_block_product(const at::Tensor& x, const at::Tensor& w) {
-  return row_block_products(x, w).front();
-}
-
-at::Tensor row_block_gradient(const at::Tensor& x, const at::Tensor& dy) {
-  return by_own_kernels(x) ? weight_gradient(x.contiguous(), dy.contiguous())
-                           : torch::mm(x.t(), dy);
+  return row_block_products(x, w, x.scalar_type()).front();
 }
 
 at::Tensor add_to_rows(const at::Tensor& y, const at::Tensor& b) {

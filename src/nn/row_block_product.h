@@ -13,10 +13,10 @@ namespace regatta {
 at::Tensor row_block_product(const at::Tensor& x, const at::Tensor& w);
 
 /// The same for several w: x is read once, and its gradient is one sum in the order of the weights.
-std::vector<at::Tensor> row_block_products(const at::Tensor& x, at::TensorList weights);
-
-/// x^T dy [F,K] for x [N,F] and dy [N,K]: the gradient of the weights, not differentiable itself.
-at::Tensor row_block_gradient(const at::Tensor& x, const at::Tensor& dy);
+/// x and the results (`types`) may be bf16 where w is fp32; each is rounded once.
+std::vector<at::Tensor> row_block_products(const at::Tensor& x,
+                                           at::TensorList weights,
+                                           at::ArrayRef<at::ScalarType> types);
 
 /// y [N,K] + b [K]; the gradient of b is summed in fixed blocks of rows.
 at::Tensor add_to_rows(const at::Tensor& y, const at::Tensor& b);

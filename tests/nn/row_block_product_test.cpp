@@ -102,8 +102,9 @@ TEST(RowBlockProducts, EqualOneProductEach) {
   const std::vector<at::Tensor> w{random({300, 64}, torch::kFloat),
                                   random({300, 3}, torch::kFloat),
                                   random({300, 9}, torch::kFloat)};
-  const auto together = [](const auto& a, const auto& b) {
-    return torch::cat(row_block_products(a, b.split_with_sizes({64, 3, 9}, 1)), 1);
+  const std::vector<at::ScalarType> types(3, torch::kFloat);
+  const auto together = [&](const auto& a, const auto& b) {
+    return torch::cat(row_block_products(a, b.split_with_sizes({64, 3, 9}, 1), types), 1);
   };
   const auto joined = [](const auto& a, const auto& b) { return torch::mm(a, b); };
   const at::Tensor all = torch::cat(w, 1);
@@ -112,8 +113,34 @@ TEST(RowBlockProducts, EqualOneProductEach) {
                torch::kFloat);
   // Not every product need be used.
   const at::Tensor leaf = x.clone().requires_grad_();
-  row_block_products(leaf, w)[1].sum().backward();
+  row_block_products(leaf, w, types)[1].sum().backward();
   EXPECT_LE(relative_error(leaf.grad(), w[1].sum(1).expand({700, 300})), 1e-6);
+}
+
+TEST(RowBlockProducts, NarrowRowsAreRoundedOnce) {
+  constexpr double kRounding = 4e-3, kFloat = 2e-6;
+  torch::manual_seed(5);
+  for (const Sizes& s : sizes()) {
+    const at::Tensor x = random({s.rows, s.inner}, torch::kFloat).to(torch::kBFloat16);
+    const at::Tensor g = random({s.rows, s.columns}, torch::kFloat).to(torch::kBFloat16);
+    const at::Tensor w = random({s.inner, s.columns}, torch::kFloat);
+    const Results exact = run([](const auto& a, const auto& b) { return torch::mm(a, b); },
+                              x.to(torch::kDouble),
+                              w.to(torch::kDouble),
+                              g);
+    for (const auto type : {torch::kBFloat16, torch::kFloat}) {
+      const Results found =
+          run([&](const auto& a, const auto& b) { return row_block_products(a, b, type).front(); },
+              x,
+              w,
+              g);
+      EXPECT_EQ(found.y.scalar_type(), type);
+      EXPECT_EQ(found.da.scalar_type(), torch::kBFloat16);
+      EXPECT_LE(relative_error(found.y, exact.y), type == torch::kFloat ? kFloat : kRounding);
+      EXPECT_LE(relative_error(found.da, exact.da), kRounding);
+      EXPECT_LE(relative_error(found.db, exact.db), kFloat);
+    }
+  }
 }
 
 TEST(RowBlockProduct, ViewsAreTakenAsTheyAre) {

@@ -1,6 +1,5 @@
-// Register-tiled matrix products in the manner of Goto and van de Geijn, "Anatomy of
-// high-performance matrix multiplication", 2008: the right operand is packed into panels two
-// vectors wide, a tile of the result stays in registers.
+// Products of dense rows by blocks that depend on the shape alone; dense_tiles-inl.h multiplies
+// them.
 // clang-format off: foreach_target.h re-includes this file, so it comes before everything else.
 #include "kernels/cpu/highway_targets.h"
 #undef HWY_TARGET_INCLUDE
@@ -12,6 +11,8 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/dense_tiles-inl.h"
+#include "kernels/cpu/storage_lanes-inl.h"
 #include "kernels/dense_product.h"
 #include "kernels/storage_types.h"
 
@@ -19,14 +20,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #ifndef REGATTA_KERNELS_CPU_DENSE_PRODUCT_SIZES_
 #define REGATTA_KERNELS_CPU_DENSE_PRODUCT_SIZES_
 namespace regatta::cpu {
 
-// Widest panel in bytes: two vectors of 64. Workspaces are sized for it on every target.
-inline constexpr std::size_t kPanelBytes = 128;
 // Inner indices summed in one run before they are added to the result.
 inline constexpr std::size_t kInnerRun = 256;
 // Rows that one thread takes at a time; a multiple of every tile's height.
@@ -60,249 +61,162 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
-constexpr std::size_t kTileRows = 12;  // 24 sums of 32 registers
-#else
-constexpr std::size_t kTileRows = 6;  // 12 sums of 16 registers
-#endif
-
-/// Rows of the left operand. Either its inner index or its row index is contiguous.
+/// Rows of an operand; narrow ones are widened where they are used.
 template <class T>
-struct Left {
-  const T* data;
-  std::size_t stride;  ///< of the index that is not contiguous
-};
-
-/// What becomes of what is there: added to, replaced, or replaced past the caches (whole aligned
-/// vectors; FlushStream must follow).
-enum class Store { kAdd, kReplace, kStream };
-
-/// A part of the result.
-template <class T>
-struct Target {
-  T* data;
-  std::size_t stride;
+struct DenseRows {
+  const void* data;
   std::size_t columns;
-  Store store;
+  bool narrow;
+
+  /// Rows [first, first + rows) as T: where they lie, or copied to `wide`.
+  const T* rows(std::size_t first, std::size_t rows, std::vector<T>& wide) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (narrow)
+        return widened(static_cast<const BFloat16*>(data) + first * columns, rows * columns, wide);
+    }
+    return static_cast<const T*>(data) + first * columns;
+  }
+
+ private:
+  static const T* widened(const BFloat16* from, std::size_t count, std::vector<T>& wide) {
+    const BlockTag<T> d;
+    wide.resize(std::max(wide.size(), count));
+    for (std::size_t k = 0; k < count; k += hn::Lanes(d))
+      store_storage_n(load_storage_n(d, from + k, count - k), d, wide.data() + k, count - k);
+    return wide.data();
+  }
 };
-
-/// One row of a tile from its sums. A panel may be wider than the columns that are left.
-template <std::size_t kVectors, class T, class V>
-HWY_INLINE void store_row(const V* sum, T* to, std::size_t columns, Store store) {
-  const hn::ScalableTag<T> d;
-  const std::size_t lanes = hn::Lanes(d);
-  if (columns >= kVectors * lanes) {
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      T* at = to + v * lanes;
-      if (store == Store::kStream)
-        hn::Stream(sum[v], d, at);
-      else
-        hn::StoreU(store == Store::kAdd ? hn::Add(hn::LoadU(d, at), sum[v]) : sum[v], d, at);
-    }
-    return;
-  }
-  alignas(64) T row[kPanelBytes / sizeof(T)];
-  for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, row + v * lanes);
-  for (std::size_t c = 0; c < columns; ++c) to[c] = store == Store::kAdd ? to[c] + row[c] : row[c];
-}
-
-/// kRows rows times one panel of kVectors vectors, `inner` long.
-template <bool kInnerContiguous, std::size_t kRows, std::size_t kVectors, class T>
-HWY_INLINE void multiply_tile(Left<T> a,
-                              const T* HWY_RESTRICT panel,
-                              std::size_t inner,
-                              Target<T> c) {
-  const hn::ScalableTag<T> d;
-  const std::size_t lanes = hn::Lanes(d);
-  using V = hn::Vec<decltype(d)>;
-  V sum[kRows][kVectors];
-  for (std::size_t r = 0; r < kRows; ++r)
-    for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
-  // A pointer for two rows: twelve would not leave registers for anything else.
-  constexpr std::size_t kPairs = (kRows + 1) / 2;
-  const T* pair[kPairs];
-  for (std::size_t p = 0; p < kPairs; ++p)
-    pair[p] = a.data + 2 * p * (kInnerContiguous ? a.stride : 1);
-  const std::size_t within = kInnerContiguous ? a.stride : 1;
-  const std::size_t step = kInnerContiguous ? 1 : a.stride;
-  for (std::size_t k = 0; k < inner; ++k) {
-    V b[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) b[v] = hn::Load(d, panel + v * lanes);
-    panel += kVectors * lanes;
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const V left = hn::Set(d, pair[r / 2][(r % 2) * within]);
-      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(left, b[v], sum[r][v]);
-    }
-    for (std::size_t p = 0; p < kPairs; ++p) pair[p] += step;
-  }
-  for (std::size_t r = 0; r < kRows; ++r)
-    store_row<kVectors>(sum[r], c.data + r * c.stride, c.columns, c.store);
-}
-
-/// The right operand in panels: element (k, c) is data[k * row + c * column].
-template <class T>
-struct Right {
-  const T* data;
-  std::size_t row;
-  std::size_t column;
-};
-
-/// Vectors of the panel that begins where `columns` are left: the last one may be half as wide.
-HWY_INLINE std::size_t panel_vectors(std::size_t columns, std::size_t lanes) {
-  return columns > lanes ? 2 : 1;
-}
-
-/// panels of [inner, panel width], zeros beyond the columns. Goes row by row: the weight gradient's
-/// rows come from memory, once.
-template <class T>
-void pack_panels(Right<T> from, std::size_t inner, std::size_t columns, T* HWY_RESTRICT to) {
-  const hn::ScalableTag<T> d;
-  const std::size_t lanes = hn::Lanes(d);
-  for (std::size_t k = 0; k < inner; ++k) {
-    const T* row = from.data + k * from.row;
-    for (std::size_t c = 0; c < columns;) {
-      const std::size_t width = lanes * panel_vectors(columns - c, lanes);
-      const std::size_t used = std::min(width, columns - c);
-      T* line = to + c * inner + k * width;
-      if (from.column == 1 && used == width) {
-        for (std::size_t j = 0; j < width; j += lanes)
-          hn::Store(hn::LoadU(d, row + c + j), d, line + j);
-      } else {
-        for (std::size_t j = 0; j < used; ++j) line[j] = row[(c + j) * from.column];
-        std::fill(line + used, line + width, T{0});
-      }
-      c += width;
-    }
-  }
-}
-
-template <bool kInnerContiguous, std::size_t kRows, class T>
-HWY_INLINE void multiply_rows_by_panel(
-    Left<T> a, const T* panel, std::size_t inner, std::size_t vectors, Target<T> c) {
-  if (vectors == 2)
-    multiply_tile<kInnerContiguous, kRows, 2>(a, panel, inner, c);
-  else
-    multiply_tile<kInnerContiguous, kRows, 1>(a, panel, inner, c);
-}
-
-/// kRows rows times all panels.
-template <bool kInnerContiguous, std::size_t kRows, class T>
-HWY_NOINLINE void multiply_rows(Left<T> a, const T* panels, std::size_t inner, Target<T> c) {
-  const std::size_t lanes = hn::Lanes(hn::ScalableTag<T>());
-  while (c.columns > 0) {
-    const std::size_t vectors = panel_vectors(c.columns, lanes);
-    multiply_rows_by_panel<kInnerContiguous, kRows>(a, panels, inner, vectors, c);
-    panels += inner * vectors * lanes;
-    const std::size_t done = std::min(c.columns, vectors * lanes);
-    c.data += done;
-    c.columns -= done;
-  }
-}
-
-/// c (+)= a times packed panels, any number of rows.
-template <bool kInnerContiguous, class T>
-void multiply_block(Left<T> a, std::size_t rows, const T* panels, std::size_t inner, Target<T> c) {
-  const std::size_t row_stride = kInnerContiguous ? a.stride : 1;
-  const auto advance = [&](std::size_t by) {
-    a.data += by * row_stride;
-    c.data += by * c.stride;
-    rows -= by;
-  };
-  for (; rows >= kTileRows; advance(kTileRows))
-    multiply_rows<kInnerContiguous, kTileRows>(a, panels, inner, c);
-  for (; rows >= 4; advance(4)) multiply_rows<kInnerContiguous, 4>(a, panels, inner, c);
-  for (; rows >= 1; advance(1)) multiply_rows<kInnerContiguous, 1>(a, panels, inner, c);
-}
 
 /// y (+)= x right: one operand of a pass over rows.
 template <class T>
 struct Operand {
-  const T* x;
+  DenseRows<T> x;
   Right<T> right;
-  std::size_t inner, columns;
-  T* y;
-  T* panels;  ///< `right` packed, in runs of kInnerRun
-  bool add;   ///< to what operands before it left in y
+  std::size_t columns;
+  void* y;
+  bool narrow;  ///< y is bf16: rounded once its sum is whole
+  T* panels;    ///< `right` packed, in runs of kInnerRun
+  bool add;     ///< to what operands before it left in y
 
-  void pack(std::size_t padded) const {
-    for (std::size_t k = 0; k < inner; k += kInnerRun)
+  std::size_t inner() const { return x.columns; }
+  std::size_t padded() const { return padded_columns(static_cast<std::int64_t>(columns), kWide); }
+  void pack() const {
+    for (std::size_t k = 0; k < inner(); k += kInnerRun)
       pack_panels(Right<T>{right.data + k * right.row, right.row, right.column},
-                  std::min(kInnerRun, inner - k),
+                  std::min(kInnerRun, inner() - k),
                   columns,
-                  panels + k * padded);
+                  panels + k * padded());
   }
-  void multiply(std::size_t first, std::size_t rows, std::size_t padded, Store store) const {
-    if (inner == 0 && !add)
-      std::fill_n(y + first * columns, rows * columns, T{0});
-    for (std::size_t k = 0; k < inner; k += kInnerRun)
-      multiply_block<true>(
-          Left<T>{x + first * inner + k, inner},
-          rows,
-          panels + k * padded,
-          std::min(kInnerRun, inner - k),
-          Target<T>{y + first * columns, columns, columns, k > 0 || add ? Store::kAdd : store});
+  void multiply(const T* from, std::size_t rows, T* to, Store store) const {
+    if (inner() == 0 && !add)
+      std::fill_n(to, rows * columns, T{0});
+    for (std::size_t k = 0; k < inner(); k += kInnerRun)
+      multiply_block<true>(Left<T>{from + k, inner()},
+                           rows,
+                           panels + k * padded(),
+                           std::min(kInnerRun, inner() - k),
+                           Target<T>{to, columns, columns, k > 0 || add ? Store::kAdd : store});
   }
-  /// Whether whole vectors of y go past the caches: where y would not stay in them.
-  bool streams(std::int64_t rows, KernelType dtype) const {
+  /// Whether y is too large to stay in a cache.
+  bool large(std::int64_t rows) const {
+    return stored_past_caches(static_cast<std::size_t>(rows) * columns,
+                              narrow ? KernelType::kBFloat16 : kWide);
+  }
+  /// Whether whole vectors of y go past the caches from the registers.
+  bool streams(std::int64_t rows) const {
     const std::size_t vector = hn::Lanes(hn::ScalableTag<T>()) * sizeof(T);
-    return stored_past_caches(static_cast<std::size_t>(rows) * columns, dtype) &&
-           inner <= kInnerRun && columns * sizeof(T) % vector == 0 &&
+    return large(rows) && inner() <= kInnerRun && columns * sizeof(T) % vector == 0 &&
            reinterpret_cast<std::uintptr_t>(y) % vector == 0;
   }
+  void round(const T* from, std::size_t first, std::size_t rows, bool streamed) const {
+    if constexpr (std::is_same_v<T, float>) {
+      const BlockTag<T> d;
+      const std::size_t count = rows * columns;
+      BFloat16* to = static_cast<BFloat16*>(y) + first * columns;
+      for (std::size_t k = 0; k < count; k += hn::Lanes(d))
+        stream_storage_n(load_storage_n(d, from + k, count - k), d, to + k, count - k, streamed);
+    }
+  }
+
+ private:
+  static constexpr KernelType kWide = sizeof(T) == 8 ? KernelType::kFloat64 : KernelType::kFloat32;
 };
 
-/// All operands for a piece of rows before the next piece: what they share is read once.
+/// All operands for a piece of rows before the next piece: what they share is read once. Either
+/// each has a y of its own, or all but the first add to that of the first.
 template <class T>
-void multiply_operands(const DenseProductArgs& args, const std::vector<Operand<T>>& operands) {
-  const auto padded = [&](const Operand<T>& operand) {
-    return padded_columns(static_cast<std::int64_t>(operand.columns), args.dtype);
-  };
-  const bool sum = operands.back().add;
-  for (const Operand<T>& operand : operands) operand.pack(padded(operand));
-  parallel_pieces((args.rows + kPieceRows - 1) / kPieceRows, [&](std::int64_t piece) {
-    const std::int64_t first = piece * kPieceRows;
-    const auto rows = static_cast<std::size_t>(std::min(kPieceRows, args.rows - first));
-    for (const Operand<T>& operand : operands) {
-      const bool streamed = !sum && operand.streams(args.rows, args.dtype);
-      operand.multiply(static_cast<std::size_t>(first),
-                       rows,
-                       padded(operand),
-                       streamed ? Store::kStream : Store::kReplace);
+class OperandPass {
+ public:
+  OperandPass(std::int64_t rows, std::vector<Operand<T>> operands)
+      : rows_(rows), operands_(std::move(operands)), sum_(operands_.back().add) {}
+
+  void run() const {
+    for (const Operand<T>& operand : operands_) operand.pack();
+    parallel_pieces((rows_ + kPieceRows - 1) / kPieceRows, [&](std::int64_t p) { piece(p); });
+  }
+
+ private:
+  void piece(std::int64_t p) const {
+    // Kept: a fresh block of this size would be mapped and cleared for every piece.
+    static thread_local std::vector<T> wide_x, wide_y;
+    const auto first = static_cast<std::size_t>(p * kPieceRows);
+    const auto rows = static_cast<std::size_t>(std::min(kPieceRows, rows_ - p * kPieceRows));
+    const T* x = nullptr;
+    const void* x_of = nullptr;
+    for (const Operand<T>& operand : operands_) {
+      if (x == nullptr || x_of != operand.x.data)
+        x = operand.x.rows(first, rows, wide_x);
+      x_of = operand.x.data;
+      T* to = static_cast<T*>(operand.y) + first * operand.columns;
+      if (operand.narrow) {
+        wide_y.resize(std::max(wide_y.size(), rows * operand.columns));
+        to = wide_y.data();
+      }
+      const bool streamed = !sum_ && !operand.narrow && operand.streams(rows_);
+      operand.multiply(x, rows, to, streamed ? Store::kStream : Store::kReplace);
+      if (operand.narrow && (!sum_ || &operand == &operands_.back()))
+        operand.round(to, first, rows, operand.large(rows_));
     }
     hwy::FlushStream();
-  });
-}
+  }
+
+  std::int64_t rows_;
+  std::vector<Operand<T>> operands_;
+  bool sum_;
+};
 
 template <class T>
 void forward_typed(std::span<const DenseProductArgs> products) {
   std::vector<Operand<T>> operands;
+  const DenseProductArgs& first = products.front();
   for (const DenseProductArgs& args : products) {
     const auto columns = static_cast<std::size_t>(args.columns);
-    operands.push_back({static_cast<const T*>(products.front().x),
-                        Right<T>{static_cast<const T*>(args.w), columns, 1},
-                        static_cast<std::size_t>(products.front().inner),
+    operands.push_back({{first.x, static_cast<std::size_t>(first.inner), first.narrow_x},
+                        {static_cast<const T*>(args.w), columns, 1},
                         columns,
-                        static_cast<T*>(args.result),
+                        args.result,
+                        args.narrow_y,
                         static_cast<T*>(args.workspace),
                         false});
   }
-  multiply_operands(products.front(), operands);
+  OperandPass<T>(first.rows, std::move(operands)).run();
 }
 
 template <class T>
 void input_gradient_typed(std::span<const DenseProductArgs> products) {
   std::vector<Operand<T>> operands;
+  const DenseProductArgs& first = products.front();
   for (const DenseProductArgs& args : products) {
     const auto columns = static_cast<std::size_t>(args.columns);
-    operands.push_back({static_cast<const T*>(args.dy),
-                        Right<T>{static_cast<const T*>(args.w), 1, columns},
-                        columns,
-                        static_cast<std::size_t>(products.front().inner),
-                        static_cast<T*>(products.front().result),
+    operands.push_back({{args.dy, columns, args.narrow_y},
+                        {static_cast<const T*>(args.w), 1, columns},
+                        static_cast<std::size_t>(first.inner),
+                        first.result,
+                        first.narrow_x,
                         static_cast<T*>(args.workspace),
                         !operands.empty()});
   }
-  multiply_operands(products.front(), operands);
+  OperandPass<T>(first.rows, std::move(operands)).run();
 }
 
 /// Partial sum of one block of rows, run by run.
@@ -313,13 +227,15 @@ void block_weight_gradient(
   const auto columns = static_cast<std::size_t>(args.columns);
   const auto begin = static_cast<std::size_t>(block * blocks.each);
   const auto end = static_cast<std::size_t>(std::min(blocks.rows, (block + 1) * blocks.each));
-  const auto* x = static_cast<const T*>(args.x);
-  const auto* dy = static_cast<const T*>(args.dy);
+  const DenseRows<T> x{args.x, inner, args.narrow_x};
+  const DenseRows<T> dy{args.dy, columns, args.narrow_y};
+  static thread_local std::vector<T> wide_x, wide_dy;
   const T one{1};
   for (std::size_t row = begin; row < end; row += kRunRows) {
     const std::size_t count = std::min(kRunRows, end - row);
-    pack_panels(Right<T>{dy + row * columns, columns, 1}, count, columns, panels);
-    const Left<T> left = x == nullptr ? Left<T>{&one, 0} : Left<T>{x + row * inner, inner};
+    pack_panels(Right<T>{dy.rows(row, count, wide_dy), columns, 1}, count, columns, panels);
+    const Left<T> left =
+        args.x == nullptr ? Left<T>{&one, 0} : Left<T>{x.rows(row, count, wide_x), inner};
     multiply_block<false>(
         left,
         inner,
@@ -397,7 +313,9 @@ void check(const DenseProductArgs& args, bool needs_workspace) {
                 args.rows,
                 args.inner,
                 args.columns);
-  REGATTA_CHECK(args.dtype != KernelType::kBFloat16, "dense products are fp32 or fp64");
+  REGATTA_CHECK(args.dtype == KernelType::kFloat32 ||
+                    (args.dtype == KernelType::kFloat64 && !args.narrow_x && !args.narrow_y),
+                "dense products are fp32, with rows in fp32 or bf16, or fp64");
   REGATTA_CHECK(args.workspace != nullptr || !needs_workspace, "dense product without a workspace");
 }
 
