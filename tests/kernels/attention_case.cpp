@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 
@@ -278,9 +279,10 @@ PreparedGraph make_graph(const GraphShape& shape, std::uint64_t seed) {
     const std::size_t first = src.size();
     for (std::int64_t e = 0; e < degree; ++e) {
       // Half of the sources are low numbers: parallel edges, and sources with many out-edges.
-      const auto nodes = static_cast<std::uint64_t>(shape.nodes);
-      const std::uint64_t range = e % 2 == 0 ? nodes : std::min<std::uint64_t>(nodes, 4);
-      src.push_back(static_cast<std::int32_t>(stream.next_below(range)));
+      const std::int64_t range =
+          e % 2 == 0 ? shape.nodes : std::min(shape.nodes, shape.low_sources);
+      src.push_back(
+          static_cast<std::int32_t>(stream.next_below(static_cast<std::uint64_t>(range))));
     }
     std::sort(src.begin() + static_cast<std::ptrdiff_t>(first), src.end());
     for (std::size_t e = first; e < src.size(); ++e)
@@ -416,6 +418,38 @@ double relative_error(const std::vector<double>& a, const std::vector<double>& b
     norm += b[k] * b[k];
   }
   return std::sqrt(difference) / std::max(std::sqrt(norm), floor);
+}
+
+bool same_bits(const Arrays& a, const Arrays& b) {
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&b](const auto& item) {
+           const std::vector<double>& x = item.second;
+           const std::vector<double>& y = b.at(item.first);
+           return x.size() == y.size() &&
+                  (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0);
+         });
+}
+
+double error_limit(const CaseOptions& options) {
+  switch (options.dtype) {
+    case KernelType::kFloat32:  // logits that are sums over rows round more than sums of two
+                                // scalars
+      return options.kind == AttentionKind::kGat ? 1e-5 : 3e-5;
+    case KernelType::kFloat64:
+      return 1e-10;
+    case KernelType::kBFloat16:
+      break;
+  }
+  return 1.2e-2;  // outputs, gradients and C are stored with 8 bits
+}
+
+// Gradients of logits are differences of products over the width, which cancel: below fp64 they are
+// held to the scale of those products. So is all of bf16, where O is stored with 8 bits.
+double error_floor(const std::string& array, std::size_t values, std::int64_t width, double limit) {
+  const bool gradient = array.starts_with("grad.");
+  if (limit < 1e-8 || (!gradient && limit < 1e-2))
+    return 0.1;
+  const auto terms = static_cast<double>(values) * (gradient ? static_cast<double>(width) : 1);
+  return std::max(0.1, std::sqrt(terms));
 }
 
 }  // namespace regatta::test

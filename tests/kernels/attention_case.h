@@ -16,6 +16,7 @@ struct GraphShape {
   std::string name;
   std::int64_t nodes = 0;
   std::vector<std::int64_t> degrees;  ///< one per row
+  std::int64_t low_sources = 4;       ///< half of a row's edges come from the first so many nodes
 };
 
 GraphShape mixed_shape();   ///< 24 rows of 30 nodes, degrees 0 to 9
@@ -90,6 +91,14 @@ Arrays run_forward(const KernelTable& table, const AttentionCase& test);
 double relative_error(const std::vector<double>& a,
                       const std::vector<double>& b,
                       double floor = 0.1);
+
+/// Bit patterns, because NaN and -0 count too.
+bool same_bits(const Arrays& a, const Arrays& b);
+
+/// The relative_error that a table may have against the reference.
+double error_limit(const CaseOptions& options);
+/// And what the error of an array is divided by at least.
+double error_floor(const std::string& array, std::size_t values, std::int64_t width, double limit);
 
 std::vector<double> random_values(std::int64_t count, std::uint64_t seed);
 

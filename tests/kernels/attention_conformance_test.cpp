@@ -37,17 +37,6 @@ CaseOptions options_of(const Setting& setting, std::int64_t heads, std::int64_t 
   return options;
 }
 
-/// What an error is divided by at least. Gradients of logits are differences of products over the
-/// width, which cancel: below fp64 they are held to the scale of those products. So is all of bf16,
-/// where O is stored with 8 bits.
-double floor_of(const std::string& name, std::size_t values, std::int64_t width, double limit) {
-  const bool gradient = name.starts_with("grad.");
-  if (limit < 1e-8 || (!gradient && limit < 1e-2))
-    return 0.1;
-  const auto terms = static_cast<double>(values) * (gradient ? static_cast<double>(width) : 1);
-  return std::max(0.1, std::sqrt(terms));
-}
-
 void expect_close(const Arrays& found,
                   const Arrays& expected,
                   const AttentionCase& test,
@@ -55,7 +44,7 @@ void expect_close(const Arrays& found,
   ASSERT_EQ(found.size(), expected.size());
   for (const auto& [name, values] : expected)
     EXPECT_LE(
-        relative_error(found.at(name), values, floor_of(name, values.size(), test.width, limit)),
+        relative_error(found.at(name), values, error_floor(name, values.size(), test.width, limit)),
         limit)
         << name;
 }
@@ -79,23 +68,12 @@ void compare(AttentionCase test, double limit) {
 
 class Conformance : public ::testing::TestWithParam<Setting> {
  protected:
-  double limit() const {
-    switch (GetParam().dtype) {
-      case KernelType::kFloat32:  // logits that are sums over rows round more than sums of two
-                                  // scalars
-        return GetParam().kind.kind == AttentionKind::kGat ? 1e-5 : 3e-5;
-      case KernelType::kFloat64:
-        return 1e-10;
-      case KernelType::kBFloat16:
-        break;
-    }
-    return 1.2e-2;  // outputs, gradients and C are stored with 8 bits
-  }
+  double limit() const { return error_limit(options_of(GetParam(), 1, 1)); }
 };
 
 TEST_P(Conformance, AllWidthsAndHeads) {
   for (const std::int64_t width : {1, 3, 7, 8, 64, 250})
-    for (const std::int64_t heads : {1, 2, 8, 16})
+    for (const std::int64_t heads : {1, 2, 3, 4, 8, 16})
       compare(make_case(mixed_shape(), options_of(GetParam(), heads, width)), limit());
 }
 

@@ -4,23 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstring>
-
 namespace regatta::test {
 namespace {
-
-/// Bit patterns, because NaN and -0 count too.
-bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0);
-}
-
-bool same_bits(const Arrays& a, const Arrays& b) {
-  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&b](const auto& item) {
-           return same_bits(item.second, b.at(item.first));
-         });
-}
 
 class Threads : public ::testing::Test {
  protected:

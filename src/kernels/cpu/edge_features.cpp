@@ -2,28 +2,17 @@
 // an edge, so plain loops that the compiler vectorises.
 #include "core/parallel.h"
 #include "kernels/attention_checks.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/edge_softmax.h"
-#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/out_edges.h"
 #include "kernels/prepared_graph.h"
 #include "kernels/storage_types.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace regatta::cpu {
 namespace {
-
-template <class Body>
-void for_rows(const AttentionInputs& in, const Body& body) {
-  const std::int64_t* ptr = in.graph->in.indptr.data();
-  const RowPieces pieces(ptr, in.rows);
-  parallel_pieces(pieces.count(), [&](std::int64_t p) {
-    const RowRange rows = pieces.piece(p);
-    for (std::int64_t i = rows.begin; i < rows.end; ++i)
-      body(static_cast<std::size_t>(i),
-           static_cast<std::size_t>(ptr[i]),
-           static_cast<std::size_t>(ptr[i + 1]));
-  });
-}
 
 template <class Body>
 void with_working(KernelType type, const Body& body) {
@@ -60,13 +49,14 @@ void add_feature_products(const AttentionBackwardArgs& args,
     const auto* g = static_cast<const W*>(args.grad_edge_out);
     const auto* x = static_cast<const W*>(in.edge.x);
     auto* p = static_cast<W*>(product);
-    for_rows(in, [&](std::size_t i, std::size_t begin, std::size_t end) {
-      for (std::size_t e = begin; e < end; ++e)
+    const auto row = [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+      const W* of_row = g + (static_cast<std::size_t>(i) * heads + group.first) * features;
+      for (auto e = static_cast<std::size_t>(begin); e < static_cast<std::size_t>(end); ++e)
         for (std::size_t h = 0; h < group.count; ++h)
           for (std::size_t f = 0; f < features; ++f)
-            p[e * group.stride + h] +=
-                g[(i * heads + group.first + h) * features + f] * x[e * features + f];
-    });
+            p[e * group.stride + h] += of_row[h * features + f] * x[e * features + f];
+    };
+    for_edges(EdgePieces(in_edge_lists(in)), row);
   });
 }
 
@@ -79,14 +69,17 @@ void sum_edge_features(const AttentionForwardArgs& args,
   with_working(in.dtype, [&]<class W>(W) {
     const auto* w = static_cast<const W*>(weight);
     const auto* x = static_cast<const W*>(in.edge.x);
-    for_rows(in, [&](std::size_t i, std::size_t begin, std::size_t end) {
-      W* out = static_cast<W*>(args.edge_out) + (i * heads + group.first) * features;
-      std::fill_n(out, group.count * features, W{0});
-      for (std::size_t e = begin; e < end; ++e)
+    const auto sum = [&](std::int64_t, std::int64_t begin, std::int64_t end, W* to) {
+      for (auto e = static_cast<std::size_t>(begin); e < static_cast<std::size_t>(end); ++e)
         for (std::size_t h = 0; h < group.count; ++h)
           for (std::size_t f = 0; f < features; ++f)
-            out[h * features + f] += w[e * group.stride + h] * x[e * features + f];
-    });
+            to[h * features + f] += w[e * group.stride + h] * x[e * features + f];
+    };
+    const auto store = [&](std::int64_t i, const W* sums) {
+      const std::size_t first = static_cast<std::size_t>(i) * heads + group.first;
+      std::copy_n(sums, group.count * features, static_cast<W*>(args.edge_out) + first * features);
+    };
+    sum_edges<W>(EdgePieces(in_edge_lists(in)), group.count * features, sum, store);
   });
 }
 

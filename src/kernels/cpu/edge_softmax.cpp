@@ -6,34 +6,21 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include "core/parallel.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/edge_softmax.h"
 #include "kernels/cpu/edge_values-inl.h"
-#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/out_edges.h"
 #include "kernels/prepared_graph.h"
 
 #include <hwy/contrib/math/math-inl.h>
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
-
-/// body(row, first edge, end) for all rows, over threads.
-template <class Body>
-void for_rows(const AttentionInputs& in, const Body& body) {
-  const std::int64_t* ptr = in.graph->in.indptr.data();
-  const RowPieces pieces(ptr, in.rows);
-  parallel_pieces(pieces.count(), [&](std::int64_t p) {
-    const RowRange rows = pieces.piece(p);
-    for (std::int64_t i = rows.begin; i < rows.end; ++i)
-      body(static_cast<std::size_t>(i),
-           static_cast<std::size_t>(ptr[i]),
-           static_cast<std::size_t>(ptr[i + 1]));
-  });
-}
 
 template <class W>
 class Softmax {
@@ -47,22 +34,71 @@ class Softmax {
         value_(static_cast<W*>(pass.value)),
         logsumexp_(static_cast<W*>(pass.logsumexp)) {}
 
-  void row(std::size_t i, std::size_t begin, std::size_t end) const {
-    W* value = value_ + begin * group_.stride;
-    const std::size_t values = (end - begin) * group_.stride;
-    LaneBlock<W> maximum;
-    LaneBlock<W> sum;
-    logits(i, begin, end, value, maximum);
-    exponentiate(value, values, maximum, sum);
-    store_logsumexp(i, begin == end, maximum, sum);
-    normalise(begin, value, values, sum);
+  void run(const EdgePieces& pieces) const {
+    std::vector<Totals> of_part(pieces.parts());
+    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
+    if (!of_part.empty())
+      finish_hubs(pieces, of_part);
   }
 
  private:
-  void logits(
-      std::size_t i, std::size_t begin, std::size_t end, W* value, LaneBlock<W>& maximum) const {
+  /// Of a row, or of a hub's part.
+  struct Totals {
+    LaneBlock<W> maximum;
+    LaneBlock<W> sum;
+  };
+  struct EdgeRange {
+    EdgeRange(std::int64_t first, std::int64_t last)
+        : begin(static_cast<std::size_t>(first)), end(static_cast<std::size_t>(last)) {}
+    std::size_t begin;
+    std::size_t end;
+  };
+
+  W* first_value(EdgeRange edges) const { return value_ + edges.begin * group_.stride; }
+  std::size_t values(EdgeRange edges) const { return (edges.end - edges.begin) * group_.stride; }
+
+  void run_piece(const EdgePiece& piece, std::vector<Totals>& of_part) const {
+    if (piece.part != nullptr)
+      return logits(static_cast<std::size_t>(piece.items.begin),
+                    {*piece.begin, *piece.end},
+                    of_part[piece.part->number].maximum);
+    Totals totals;
+    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+      const std::int64_t k = i - piece.items.begin;
+      const EdgeRange row(piece.begin[k], piece.end[k]);
+      logits(static_cast<std::size_t>(i), row, totals.maximum);
+      exponentiate(row, totals.maximum, totals.sum);
+      store_logsumexp(static_cast<std::size_t>(i), row.begin == row.end, totals);
+      normalise(row, totals.sum);
+    }
+  }
+
+  /// What follows the logits, for hubs: each step needs the totals of all parts.
+  void finish_hubs(const EdgePieces& pieces, std::vector<Totals>& of_part) const {
+    const auto larger = [](W a, W b) { return std::max(a, b); };
+    const auto plus = [](W a, W b) { return a + b; };
+    pieces.merge(
+        of_part,
+        [&](Totals& all, const Totals& part) { all.maximum.combine(part.maximum, larger); },
+        [](std::int64_t, const Totals&) {});
+    pieces.run_parts([&](const HubPart& part) {
+      exponentiate({part.begin, part.end}, of_part[part.first].maximum, of_part[part.number].sum);
+    });
+    pieces.merge(
+        of_part,
+        [&](Totals& all, const Totals& part) { all.sum.combine(part.sum, plus); },
+        [&](std::int64_t i, const Totals& all) {
+          store_logsumexp(static_cast<std::size_t>(i), false, all);
+        });
+    pieces.run_parts([&](const HubPart& part) {
+      normalise({part.begin, part.end}, of_part[part.first].sum);
+    });
+  }
+
+  void logits(std::size_t i, EdgeRange edges, LaneBlock<W>& maximum) const {
+    W* value = first_value(edges);
+    const std::size_t values = this->values(edges);
     maximum.set(-std::numeric_limits<W>::infinity());
-    const std::size_t values = (end - begin) * group_.stride;
     const auto scaled = [&](auto d, std::size_t at, std::size_t count) HWY_ATTR {
       return hn::Mul(load_values(d, value + at, count), hn::Set(d, scale_));
     };
@@ -71,7 +107,7 @@ class Softmax {
                          [&](auto d, std::size_t at, std::size_t, std::size_t count) HWY_ATTR {
                            store_values(scaled(d, at, count), d, value + at, count);
                          });
-      terms_.add(i, begin, end, value);
+      terms_.add(i, edges.begin, edges.end, value);
     }
     const W scale = terms_.any() ? W{1} : scale_;
     for_edge_values<W>(
@@ -86,13 +122,11 @@ class Softmax {
     maximum.spread(group_.stride, [](W a, W b) { return std::max(a, b); });
   }
 
-  void exponentiate(W* value,
-                    std::size_t values,
-                    const LaneBlock<W>& maximum,
-                    LaneBlock<W>& sum) const {
+  void exponentiate(EdgeRange edges, const LaneBlock<W>& maximum, LaneBlock<W>& sum) const {
+    W* value = first_value(edges);
     sum.set(0);
     for_edge_values<W>(
-        values, [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
+        values(edges), [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
           const auto shifted =
               hn::Sub(load_values(d, value + at, count), hn::Load(d, maximum.lane + lane));
           const auto w = hn::IfThenElseZero(hn::FirstN(d, count), hn::Exp(d, shifted));
@@ -102,24 +136,22 @@ class Softmax {
     sum.spread(group_.stride, [](W a, W b) { return a + b; });
   }
 
-  void store_logsumexp(std::size_t i,
-                       bool empty,
-                       const LaneBlock<W>& maximum,
-                       const LaneBlock<W>& sum) const {
+  void store_logsumexp(std::size_t i, bool empty, const Totals& totals) const {
     if (logsumexp_ == nullptr)
       return;
     for (std::size_t h = 0; h < group_.count; ++h)
       logsumexp_[i * heads_ + group_.first + h] =
-          empty ? W{0} : maximum.lane[h] + std::log(sum.lane[h]);
+          empty ? W{0} : totals.maximum.lane[h] + std::log(totals.sum.lane[h]);
   }
 
-  void normalise(std::size_t begin, W* value, std::size_t values, const LaneBlock<W>& sum) const {
+  void normalise(EdgeRange edges, const LaneBlock<W>& sum) const {
+    W* value = first_value(edges);
     LaneBlock<W> factor;
     factor.set(1);
     for_edge_values<W>(
-        values, [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
+        values(edges), [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
           if (kept_.active() && lane == 0)
-            fill_factors(kept_, begin + at / group_.stride, count / group_.stride, factor);
+            fill_factors(kept_, edges.begin + at / group_.stride, count / group_.stride, factor);
           const auto weight =
               hn::Div(hn::Mul(load_values(d, value + at, count), hn::Load(d, factor.lane + lane)),
                       hn::Load(d, sum.lane + lane));
@@ -151,7 +183,24 @@ class Gradients {
         value_(static_cast<W*>(pass.value)),
         product_(static_cast<W*>(pass.product)) {}
 
-  void row(std::size_t i, std::size_t begin, std::size_t end) const {
+  void run(const EdgePieces& pieces) const {
+    sum_edges<W>(
+        pieces,
+        terms_.query_values(),
+        [&](std::int64_t i, std::int64_t begin, std::int64_t end, W* query_sums) {
+          edges(static_cast<std::size_t>(i),
+                static_cast<std::size_t>(begin),
+                static_cast<std::size_t>(end),
+                query_sums);
+        },
+        [&](std::int64_t i, const W* query_sums) {
+          terms_.store_query(
+              static_cast<std::size_t>(i), query_sums, static_cast<W*>(args_.grad_edge_query));
+        });
+  }
+
+ private:
+  void edges(std::size_t i, std::size_t begin, std::size_t end, W* query_sums) const {
     W* value = value_ + begin * group_.stride;
     W* product = product_ + begin * group_.stride;
     const std::size_t values = (end - begin) * group_.stride;
@@ -164,16 +213,10 @@ class Gradients {
     weigh(i, begin, value, product, values, scale);
     if (!terms_.any())
       return;
-    terms_.store(i,
-                 begin,
-                 end,
-                 product,
-                 static_cast<W*>(args_.grad_edge_logit),
-                 static_cast<W*>(args_.grad_edge_query));
+    terms_.store(begin, end, product, static_cast<W*>(args_.grad_edge_logit), query_sums);
     multiply(product, values, scale_);
   }
 
- private:
   static void multiply(W* value, std::size_t values, W factor) {
     for_edge_values<W>(
         values, [&](auto d, std::size_t at, std::size_t, std::size_t count) HWY_ATTR {
@@ -241,17 +284,13 @@ void with_working(KernelType type, const Body& body) {
 }  // namespace
 
 void edge_softmax_target(const EdgeSoftmax& pass) {
-  with_working(pass.in->dtype, [&]<class W>(W) {
-    const Softmax<W> softmax(pass);
-    for_rows(*pass.in, [&](std::size_t i, std::size_t b, std::size_t e) { softmax.row(i, b, e); });
-  });
+  with_working(pass.in->dtype,
+               [&]<class W>(W) { Softmax<W>(pass).run(EdgePieces(in_edge_lists(*pass.in))); });
 }
 
 void edge_gradients_target(const EdgeGradients& pass) {
   with_working(pass.args->in.dtype, [&]<class W>(W) {
-    const Gradients<W> gradients(pass);
-    for_rows(pass.args->in,
-             [&](std::size_t i, std::size_t b, std::size_t e) { gradients.row(i, b, e); });
+    Gradients<W>(pass).run(EdgePieces(in_edge_lists(pass.args->in)));
   });
 }
 

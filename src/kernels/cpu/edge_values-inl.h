@@ -37,6 +37,10 @@ struct LaneBlock {
     for (std::size_t k = 0; k < kBlockValues<W>; ++k)
       lane[k] = k % group.stride < group.count ? of_head[k % group.stride] : W{0};
   }
+  template <class Combine>
+  void combine(const LaneBlock& other, const Combine& with) {
+    for (std::size_t k = 0; k < kBlockValues<W>; ++k) lane[k] = with(lane[k], other.lane[k]);
+  }
   /// Combines the lanes of each head, halves first, into all lanes of that head; `stride` is a
   /// power of two.
   template <class Combine>
@@ -104,24 +108,28 @@ class RowTerms {
       }
   }
 
-  /// Stores the gradients of the logits, gradient[e,h], and of the row's query.
-  void store(std::size_t i,
-             std::size_t begin,
+  /// Values of a row's query for the heads of the group.
+  std::size_t query_values() const { return group_.count * features_; }
+
+  /// Stores the gradients of the logits, gradient[e,h], and adds their products with x to
+  /// query_gradient[h,f].
+  void store(std::size_t begin,
              std::size_t end,
              const W* gradient,
              W* logit_gradient,
              W* query_gradient) const {
-    const std::size_t first = i * heads_ + group_.first;
-    if (query_gradient != nullptr)
-      std::fill_n(query_gradient + first * features_, group_.count * features_, W{0});
     for (std::size_t e = begin; e < end; ++e, gradient += group_.stride)
       for (std::size_t h = 0; h < group_.count; ++h) {
         if (logit_gradient != nullptr)
           logit_gradient[e * heads_ + group_.first + h] = gradient[h];
-        if (query_gradient != nullptr)
-          for (std::size_t f = 0; f < features_; ++f)
-            query_gradient[(first + h) * features_ + f] += gradient[h] * x_[e * features_ + f];
+        for (std::size_t f = 0; f < features_; ++f)
+          query_gradient[h * features_ + f] += gradient[h] * x_[e * features_ + f];
       }
+  }
+  /// The row's gradient of the query, where it is wanted.
+  void store_query(std::size_t i, const W* sums, W* query_gradient) const {
+    if (query_gradient != nullptr)
+      std::copy_n(sums, query_values(), query_gradient + (i * heads_ + group_.first) * features_);
   }
 
  private:

@@ -12,12 +12,11 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include "core/parallel.h"
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/edge_chunks-inl.h"
 #include "kernels/cpu/gat_backward.h"
 #include "kernels/cpu/kept_columns-inl.h"
-#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/out_edges.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 #include "kernels/prepared_graph.h"
@@ -134,30 +133,40 @@ class EdgeGradients {
         grad_t_(static_cast<W*>(args.grad_destination_logit)),
         dropout_(args.in.attention_dropout) {}
 
-  void run(RowRange rows) const {
-    EdgeChunk<W> factor;
-    Counters counters;
-    const auto& graph = in_.graph->in;
-    for (auto i = static_cast<std::size_t>(rows.begin); i < static_cast<std::size_t>(rows.end);
-         ++i) {
-      double sum[kGroupHeads] = {};  // terms of both signs, which cancel
-      const auto end = static_cast<std::size_t>(graph.indptr[i + 1]);
-      for (auto first = static_cast<std::size_t>(graph.indptr[i]); first < end; first += kChunk) {
-        const std::size_t count = std::min(kChunk, end - first);
-        if (dropout_.active) {
-          for (std::size_t e = 0; e < count; ++e)
-            counters.id[e] = static_cast<std::uint64_t>(graph.edge_id[first + e]);
-          chunk_factors(dropout_, group_, count, counters, factor);
-        }
-        for (std::size_t e = 0; e < count; ++e)
-          edge(i, first + e, factor.value + e * group_.stride, sum);
-      }
-      for (std::size_t h = 0; h < group_.count; ++h)
-        grad_t_[i * heads_ + group_.first + h] = static_cast<W>(sum[h]);
-    }
+  void run(const EdgePieces& pieces) const {
+    // In double: terms of both signs, which cancel.
+    sum_edges<double>(
+        pieces,
+        group_.count,
+        [&](std::int64_t i, std::int64_t begin, std::int64_t end, double* sum) {
+          edges(static_cast<std::size_t>(i),
+                static_cast<std::size_t>(begin),
+                static_cast<std::size_t>(end),
+                sum);
+        },
+        [&](std::int64_t i, const double* sum) {
+          for (std::size_t h = 0; h < group_.count; ++h)
+            grad_t_[static_cast<std::size_t>(i) * heads_ + group_.first + h] =
+                static_cast<W>(sum[h]);
+        });
   }
 
  private:
+  void edges(std::size_t i, std::size_t begin, std::size_t end, double* sum) const {
+    EdgeChunk<W> factor;
+    Counters counters;
+    for (std::size_t first = begin; first < end; first += kChunk) {
+      const std::size_t count = std::min(kChunk, end - first);
+      if (dropout_.active) {
+        for (std::size_t e = 0; e < count; ++e)
+          counters.id[e] = static_cast<std::uint64_t>(in_.graph->in.edge_id[first + e]);
+        chunk_factors(dropout_, group_, count, counters, factor);
+      }
+      for (std::size_t e = 0; e < count; ++e)
+        edge(i, first + e, factor.value + e * group_.stride, sum);
+    }
+  }
+
   HWY_INLINE void edge(std::size_t i, std::size_t e, const W* factor, double* sum) const {
     const W* t = record_ + i * GatRecords::values(group_);
     const auto j = static_cast<std::size_t>(in_.graph->in.src[e]);
@@ -191,9 +200,7 @@ template <class W>
 void edge_gradients(const AttentionBackwardArgs& args,
                     const GatBackwardMemory& memory,
                     const HeadGroup& group) {
-  const EdgeGradients<W> pass(args, memory, group);
-  const RowPieces pieces(args.in.graph->in.indptr.data(), args.in.rows);
-  parallel_pieces(pieces.count(), [&](std::int64_t p) { pass.run(pieces.piece(p)); });
+  EdgeGradients<W>(args, memory, group).run(EdgePieces(in_edge_lists(args.in)));
 }
 
 template <class S>

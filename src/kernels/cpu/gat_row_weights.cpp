@@ -7,12 +7,15 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include "kernels/cpu/gat_long_rows-inl.h"
 #include "kernels/cpu/gat_scalars-inl.h"
 #include "kernels/cpu/head_values-inl.h"
+#include "kernels/cpu/out_edges.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -24,13 +27,31 @@ class RowWeights {
   explicit RowWeights(const GatRowWeights& pass)
       : of_(*pass.in, pass.group),
         weight_(static_cast<W*>(pass.weight)),
+        long_(of_, weight_),
         logsumexp_(static_cast<W*>(pass.logsumexp)),
         positive_(static_cast<W*>(pass.positive)) {}
 
-  void run(RowRange rows) const {
+  void run(const EdgePieces& pieces) const {
+    std::vector<Totals> of_part(pieces.parts());
+    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
+    if (!of_part.empty())
+      finish_hubs(pieces, of_part);
+  }
+
+ private:
+  using Totals = LongRowTotals<W>;
+  struct Scratch : RowChunk<W> {
+    EdgeChunk<W> weight;
+    EdgeChunk<W> maximum, sum, positive;  ///< of the rows of a batch
+  };
+
+  void run_piece(const EdgePiece& piece, std::vector<Totals>& of_part) const {
     Scratch scratch;
-    const auto end = static_cast<std::size_t>(rows.end);
-    for (auto i = static_cast<std::size_t>(rows.begin); i < end;) {
+    auto i = static_cast<std::size_t>(piece.items.begin);
+    if (piece.part != nullptr)
+      return long_.find_maximum(LongEdges(*piece.part), scratch, of_part[piece.part->number]);
+    const auto end = static_cast<std::size_t>(piece.items.end);
+    while (i < end) {
       const std::size_t last = batch_end(i, end);
       if (last == i)
         row(i++, scratch);
@@ -40,16 +61,36 @@ class RowWeights {
     }
   }
 
- private:
-  struct Scratch {
-    EdgeChunk<W> u;
-    EdgeChunk<W> edge;
-    EdgeChunk<W> factor;
-    EdgeChunk<W> weight;
-    EdgeChunk<W> maximum, sum, positive;  ///< of the rows of a batch
-    Counters counters;
-    HeadPattern<W> t, largest, inverse;
-  };
+  /// What follows the maxima, for hubs: each step needs the totals of all parts.
+  void finish_hubs(const EdgePieces& pieces, std::vector<Totals>& of_part) const {
+    pieces.merge(
+        of_part,
+        [](Totals& all, const Totals& part) {
+          for (std::size_t h = 0; h < kStride; ++h)
+            all.maximum[h] = std::max(all.maximum[h], part.maximum[h]);
+        },
+        [&](std::int64_t, Totals& all) { long_.activate(all); });
+    pieces.run_parts([&](const HubPart& part) {
+      RowChunk<W> chunk;
+      Totals& totals = of_part[part.number];
+      long_.exponentiate(LongEdges(part), of_part[part.first].maximum, chunk, totals);
+    });
+    pieces.merge(
+        of_part,
+        [](Totals& all, const Totals& part) {
+          for (std::size_t h = 0; h < kStride; ++h) {
+            all.sum[h] += part.sum[h];
+            all.positive[h] += part.positive[h];
+          }
+        },
+        [&](std::int64_t i, Totals& all) { finish(static_cast<std::size_t>(i), all); });
+    if (weight_ == nullptr)
+      return;
+    pieces.run_parts([&](const HubPart& part) {
+      RowChunk<W> chunk;
+      long_.normalise(LongEdges(part), of_part[part.first].sum, chunk);
+    });
+  }
 
   std::size_t begin(std::size_t i) const {
     return static_cast<std::size_t>(of_.graph.in.indptr[i]);
@@ -165,24 +206,25 @@ class RowWeights {
   }
 
   void row(std::size_t i, Scratch& scratch) const {
-    const auto begin = static_cast<std::size_t>(of_.graph.in.indptr[i]);
-    const auto end = static_cast<std::size_t>(of_.graph.in.indptr[i + 1]);
-    scratch.t.fill(of_.t + i * of_.all_heads, of_.group);
-    find_maximum(begin, end, scratch);
-    W sum[kGroupHeads] = {}, positive[kGroupHeads] = {};
-    exponentiate(begin, end, scratch, sum, positive);
-    for (std::size_t h = 0; h < of_.group.stride; ++h) {
-      const W inverse = W{1} / sum[h];
-      positive[h] *= inverse;
-      const W logsumexp = scratch.largest.value[h] + std::log(sum[h]);
-      sum[h] = inverse;
-      scratch.largest.value[h] = logsumexp;
+    const LongEdges edges(i, begin(i), begin(i + 1));
+    Totals totals;
+    long_.find_maximum(edges, scratch, totals);
+    long_.activate(totals);
+    long_.exponentiate(edges, totals.maximum, scratch, totals);
+    finish(i, totals);
+    if (weight_ != nullptr)
+      long_.normalise(edges, totals.sum, scratch);
+  }
+
+  /// Stores L and A+; `sum` becomes its inverse.
+  void finish(std::size_t i, Totals& totals) const {
+    for (std::size_t h = 0; h < kStride; ++h) {
+      const W inverse = W{1} / totals.sum[h];
+      totals.positive[h] *= inverse;
+      totals.maximum[h] += std::log(totals.sum[h]);
+      totals.sum[h] = inverse;
     }
-    store_scalars(i, scratch.largest.value, positive);
-    if (weight_ == nullptr)
-      return;
-    scratch.inverse.fill(sum, of_.group);
-    normalise(begin, end, scratch);
+    store_scalars(i, totals.maximum, totals.positive);
   }
 
   void store_scalars(std::size_t i, const W* logsumexp, const W* positive) const {
@@ -195,103 +237,9 @@ class RowWeights {
     }
   }
 
-  /// u of a chunk; values past its last edge are -infinity.
-  HWY_INLINE void load(std::size_t first, std::size_t count, Scratch& scratch) const {
-    const std::int32_t* src = of_.graph.in.src.data() + first;
-    of_.gather(
-        count,
-        [&](std::size_t e) { return of_.s + static_cast<std::size_t>(src[e]) * of_.all_heads; },
-        scratch.u);
-    if (of_.edge != nullptr)
-      of_.gather(
-          count,
-          [&](std::size_t e) { return of_.edge + (first + e) * of_.all_heads; },
-          scratch.edge);
-    const std::size_t values = count * of_.group.stride;
-    for_vectors<W>(values, [&](auto d, std::size_t k) HWY_ATTR {
-      auto u = hn::Add(hn::Load(d, scratch.u.value + k), pattern_at(d, scratch.t, k));
-      if (of_.edge != nullptr)
-        u = hn::Add(u, hn::Load(d, scratch.edge.value + k));
-      const auto lowest = hn::Set(d, -std::numeric_limits<W>::infinity());
-      hn::Store(hn::IfThenElse(hn::FirstN(d, values - k), u, lowest), d, scratch.u.value + k);
-    });
-  }
-
-  void find_maximum(std::size_t begin, std::size_t end, Scratch& scratch) const {
-    LaneTotals<W> totals;
-    totals.set(-std::numeric_limits<W>::infinity());
-    for (std::size_t first = begin; first < end; first += kChunk) {
-      const std::size_t count = std::min(kChunk, end - first);
-      load(first, count, scratch);
-      for_vectors<W>(count * of_.group.stride, [&](auto d, std::size_t k) HWY_ATTR {
-        W* total = total_at(totals, k);
-        hn::Store(hn::Max(hn::Load(d, total), hn::Load(d, scratch.u.value + k)), d, total);
-      });
-    }
-    W maximum[kGroupHeads] = {};
-    totals.reduce(
-        of_.group, [](W a, W b) { return std::max(a, b); }, maximum);
-    for (std::size_t h = 0; h < of_.group.stride; ++h)
-      maximum[h] = maximum[h] > 0 ? maximum[h] : maximum[h] * of_.slope;
-    scratch.largest.fill(maximum, of_.group);
-  }
-
-  /// Leaves signed exp(e - maximum) in the chunk (one chunk) or in the weights (several).
-  void exponentiate(
-      std::size_t begin, std::size_t end, Scratch& scratch, W* sum, W* positive) const {
-    LaneTotals<W> sums, positives;
-    sums.set(0);
-    positives.set(0);
-    for (std::size_t first = begin; first < end; first += kChunk) {
-      const std::size_t count = std::min(kChunk, end - first);
-      if (end - begin > kChunk)
-        load(first, count, scratch);
-      const std::size_t values = count * of_.group.stride;
-      for_vectors<W>(values, [&](auto d, std::size_t k) HWY_ATTR {
-        const auto u = hn::Load(d, scratch.u.value + k);
-        const auto above = hn::Gt(u, hn::Zero(d));
-        const auto e = hn::IfThenElse(above, u, hn::Mul(u, hn::Set(d, of_.slope)));
-        const auto shifted = hn::Sub(e, pattern_at(d, scratch.largest, k));
-        const auto w = hn::IfThenElseZero(hn::FirstN(d, values - k), hn::Exp(d, shifted));
-        W* s = total_at(sums, k);
-        W* p = total_at(positives, k);
-        hn::Store(hn::Add(hn::Load(d, s), w), d, s);
-        hn::Store(hn::Add(hn::Load(d, p), hn::IfThenElseZero(above, w)), d, p);
-        hn::Store(hn::IfThenElse(above, w, hn::Neg(w)), d, scratch.u.value + k);
-      });
-      if (end - begin > kChunk && weight_ != nullptr)
-        std::copy_n(scratch.u.value, values, weight_ + first * of_.group.stride);
-    }
-    const auto add = [](W a, W b) { return a + b; };
-    sums.reduce(of_.group, add, sum);
-    positives.reduce(of_.group, add, positive);
-  }
-
-  /// Divides by the sum and applies m.
-  void normalise(std::size_t begin, std::size_t end, Scratch& scratch) const {
-    for (std::size_t first = begin; first < end; first += kChunk) {
-      const std::size_t count = std::min(kChunk, end - first);
-      const std::size_t values = count * of_.group.stride;
-      W* to = weight_ + first * of_.group.stride;
-      if (end - begin > kChunk)
-        std::copy_n(to, values, scratch.u.value);
-      if (of_.dropout.active) {
-        for (std::size_t e = 0; e < count; ++e)
-          scratch.counters.id[e] = static_cast<std::uint64_t>(of_.graph.in.edge_id[first + e]);
-        chunk_factors(of_.dropout, of_.group, count, scratch.counters, scratch.factor);
-      }
-      for_vectors<W>(values, [&](auto d, std::size_t k) HWY_ATTR {
-        auto w = hn::Mul(hn::Load(d, scratch.u.value + k), pattern_at(d, scratch.inverse, k));
-        if (of_.dropout.active)
-          w = hn::Mul(w, hn::Load(d, scratch.factor.value + k));
-        hn::Store(w, d, scratch.u.value + k);
-      });
-      std::copy_n(scratch.u.value, values, to);
-    }
-  }
-
   GatScalars<W> of_;
   W* weight_;
+  LongRows<W> long_;
   W* logsumexp_;
   W* positive_;
 };
@@ -299,9 +247,9 @@ class RowWeights {
 }  // namespace
 
 void gat_row_weights_target(const GatRowWeights& pass) {
-  const std::int64_t* ptr = pass.in->graph->in.indptr.data();
-  pass.in->dtype == KernelType::kFloat64 ? run_stride<double, RowWeights>(pass, ptr, pass.in->rows)
-                                         : run_stride<float, RowWeights>(pass, ptr, pass.in->rows);
+  const EdgeLists lists = in_edge_lists(*pass.in);
+  pass.in->dtype == KernelType::kFloat64 ? run_stride<double, RowWeights>(pass, lists)
+                                         : run_stride<float, RowWeights>(pass, lists);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

@@ -6,10 +6,9 @@
 #define REGATTA_KERNELS_CPU_GAT_SCALARS_INL_H_
 #endif
 
-#include "core/parallel.h"
 #include "kernels/cpu/edge_chunks-inl.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/gat_weights.h"
-#include "kernels/cpu/row_pieces.h"
 #include "kernels/prepared_graph.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -56,22 +55,16 @@ struct GatScalars {
   DropoutPlan<W> dropout;
 };
 
-template <class Pass, class Arguments>
-void run_pieces(const Arguments& arguments, const std::int64_t* ptr, std::int64_t items) {
-  const Pass pass(arguments);
-  const RowPieces pieces(ptr, items);
-  parallel_pieces(pieces.count(), [&](std::int64_t p) { pass.run(pieces.piece(p)); });
-}
-
 template <class W, template <class, std::size_t> class Pass, class Arguments>
-void run_stride(const Arguments& arguments, const std::int64_t* ptr, std::int64_t items) {
+void run_stride(const Arguments& arguments, const EdgeLists& lists) {
+  const EdgePieces pieces(lists);
   switch (arguments.group.stride) {
     case 1:
-      return run_pieces<Pass<W, 1>>(arguments, ptr, items);
+      return Pass<W, 1>(arguments).run(pieces);
     case 2:
-      return run_pieces<Pass<W, 2>>(arguments, ptr, items);
+      return Pass<W, 2>(arguments).run(pieces);
     default:
-      return run_pieces<Pass<W, 4>>(arguments, ptr, items);
+      return Pass<W, 4>(arguments).run(pieces);
   }
 }
 

@@ -11,8 +11,8 @@
 #include "kernels/cpu/head_values-inl.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <array>
+#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -28,24 +28,48 @@ class SourceWeights {
         weight_(static_cast<W*>(pass.weight)),
         gradient_(static_cast<W*>(pass.source_gradient)) {}
 
-  void run(RowRange sources) const {
-    Scratch scratch;
-    const auto end = static_cast<std::size_t>(sources.end);
-    for (auto j = static_cast<std::size_t>(sources.begin); j < end;) j = batch(j, end, scratch);
+  void run(const EdgePieces& pieces) const {
+    std::vector<Sums> of_part(pieces.parts());
+    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
+    pieces.merge(
+        of_part,
+        [](Sums& total, const Sums& sums) {
+          for (std::size_t h = 0; h < kStride; ++h) total[h] += sums[h];
+        },
+        [&](std::int64_t j, const Sums& total) {
+          store_sum(static_cast<std::size_t>(j), total.data());
+        });
   }
 
  private:
+  using Sums = std::array<double, kStride>;
+
   struct Scratch {
     EdgeChunk<W> u, logsumexp, delta, factor;
     Counters counters;
     std::size_t edge[kChunk];  ///< place of each edge of the chunk in the list of out-edges
   };
 
+  void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
+    Scratch scratch;
+    auto j = static_cast<std::size_t>(piece.items.begin);
+    if (piece.part != nullptr)
+      return list(j,
+                  static_cast<std::size_t>(*piece.begin),
+                  static_cast<std::size_t>(*piece.end),
+                  scratch,
+                  of_part[piece.part->number].data());
+    const auto end = static_cast<std::size_t>(piece.items.end);
+    while (j < end) j = batch(j, end, scratch);
+  }
+
   /// Sources from j on that hold at most kChunk edges together, or j alone in chunks; returns the
   /// next one.
   std::size_t batch(std::size_t j, std::size_t end, Scratch& scratch) const {
     if (length(j) > kChunk) {
-      source(j, scratch);
+      double sum[kStride] = {};
+      list(j, begin(j), begin(j) + length(j), scratch, sum);
+      store_sum(j, sum);
       return j + 1;
     }
     std::size_t count = 0;
@@ -63,15 +87,15 @@ class SourceWeights {
     return last;
   }
 
-  void source(std::size_t j, Scratch& scratch) const {
-    double sum[kStride] = {};
-    for (std::size_t first = 0; first < length(j); first += kChunk) {
-      const std::size_t count = std::min(kChunk, length(j) - first);
-      for (std::size_t e = 0; e < count; ++e) load_edge(j, begin(j) + first + e, e, scratch);
+  /// Edges first .. end-1 of one source, in chunks.
+  void list(
+      std::size_t j, std::size_t first, std::size_t end, Scratch& scratch, double* sum) const {
+    for (; first < end; first += kChunk) {
+      const std::size_t count = std::min(kChunk, end - first);
+      for (std::size_t e = 0; e < count; ++e) load_edge(j, first + e, e, scratch);
       weigh(count, scratch);
       add_terms(0, count, scratch, sum);
     }
-    store_sum(j, sum);
   }
 
   std::size_t begin(std::size_t j) const { return static_cast<std::size_t>(of_.graph.out_ptr[j]); }
@@ -147,10 +171,10 @@ class SourceWeights {
 }  // namespace
 
 void gat_source_weights_target(const GatSourceWeights& pass) {
-  const std::int64_t* ptr = pass.in->graph->out_ptr.data();
-  pass.in->dtype == KernelType::kFloat64
-      ? run_stride<double, SourceWeights>(pass, ptr, pass.in->nodes)
-      : run_stride<float, SourceWeights>(pass, ptr, pass.in->nodes);
+  const PreparedGraph& graph = *pass.in->graph;
+  const EdgeLists lists{pass.in->nodes, graph.out_ptr.data(), pass.end, graph.out_dst.data()};
+  pass.in->dtype == KernelType::kFloat64 ? run_stride<double, SourceWeights>(pass, lists)
+                                         : run_stride<float, SourceWeights>(pass, lists);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

@@ -6,13 +6,15 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include "core/parallel.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/leaky_sums.h"
 #include "kernels/cpu/leaky_tile-inl.h"
-#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/out_edges.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 
 #include <hwy/cache_control.h>
+
+#include <vector>
 
 #ifndef REGATTA_LEAKY_SUMS_ONCE
 #define REGATTA_LEAKY_SUMS_ONCE
@@ -42,21 +44,50 @@ class TileSlopes {
         weights_(pass.tile, pass.group, pass.width),
         weight_(static_cast<const W*>(pass.weight)) {}
 
-  void run(RowRange items, std::int64_t piece) const {
-    const std::size_t lines = 1 + leaky_.features();
-    W* parts = kParts ? static_cast<W*>(pass_.parts) +
-                            static_cast<std::size_t>(piece) * lines * kPartColumns
-                      : nullptr;
-    if (kParts)
-      std::fill_n(parts, lines * kPartColumns, W{0});
-    for (std::int64_t i = items.begin; i < items.end; ++i)
-      weights_.one() ? item<true>(i, parts) : item<false>(i, parts);
-    hwy::FlushStream();  // finish may have stored past the caches
+  void run(const EdgePieces& pieces) const {
+    std::vector<Sums> of_part(pieces.parts());
+    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
+    pieces.merge(
+        of_part,
+        [](Sums& total, const Sums& sums) {
+          for (std::size_t c = 0; c < kColumns; ++c) total.of_column[c] += sums.of_column[c];
+        },
+        [&](std::int64_t i, const Sums& total) { finish(i, total); });
+    hwy::FlushStream();
   }
 
  private:
+  static constexpr std::size_t kColumns = kVectors * kLanes;
+  struct Sums {
+    alignas(64) W of_column[kColumns];
+  };
+
+  void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
+    const std::size_t lines = 1 + leaky_.features();
+    W* parts = kParts ? static_cast<W*>(pass_.parts) +
+                            static_cast<std::size_t>(piece.number) * lines * kPartColumns
+                      : nullptr;
+    if (kParts)
+      std::fill_n(parts, lines * kPartColumns, W{0});
+    Sums own;
+    Sums& sums = piece.part == nullptr ? own : of_part[piece.part->number];
+    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+      const std::int64_t k = i - piece.items.begin;
+      weights_.one() ? sum_edges<true>(i, piece.begin[k], piece.end[k], sums, parts)
+                     : sum_edges<false>(i, piece.begin[k], piece.end[k], sums, parts);
+      if (piece.part == nullptr)
+        finish(i, sums);
+    }
+    hwy::FlushStream();  // finish may have stored past the caches
+  }
+
+  HWY_INLINE void finish(std::int64_t i, const Sums& sums) const {
+    pass_.finish(pass_.context, i, pass_.tile, sums.of_column, nullptr);
+  }
+
   template <bool kOneHead>
-  HWY_INLINE void item(std::int64_t i, W* parts) const {
+  HWY_INLINE void sum_edges(
+      std::int64_t i, std::int64_t begin, std::int64_t end, Sums& to, W* parts) const {
     const D d;
     V fixed[kVectors];
     load_tile_row(d,
@@ -68,17 +99,12 @@ class TileSlopes {
     V sum[kVectors];
     V value[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) sum[v] = value[v] = hn::Zero(d);
-    const std::int64_t end =
-        pass_.edges.end == nullptr ? pass_.edges.begin[i + 1] : pass_.edges.end[i];
-    for (std::int64_t e = pass_.edges.begin[i]; e < end; ++e)
-      add_edge<kOneHead>(d, e, fixed, sum, value, parts);
-    alignas(64) W first[kVectors * kLanes];
+    for (std::int64_t e = begin; e < end; ++e) add_edge<kOneHead>(d, e, fixed, sum, value, parts);
     for (std::size_t v = 0; v < kVectors; ++v) {
-      hn::Store(sum[v], d, first + v * kLanes);
+      hn::Store(sum[v], d, to.of_column + v * kLanes);
       if (kParts)
         hn::Store(hn::Add(hn::Load(d, parts + v * kLanes), value[v]), d, parts + v * kLanes);
     }
-    pass_.finish(pass_.context, i, pass_.tile, first, nullptr);
   }
 
   template <bool kOneHead>
@@ -116,17 +142,14 @@ class TileSlopes {
 
 template <class S, std::size_t kBlocks>
 void run_blocks(const LeakySums& pass) {
-  const RowPieces pieces(pass.edges.begin, pass.edges.count);
-  const auto run = [&](const auto& sums) {
-    parallel_pieces(pieces.count(), [&](std::int64_t p) { sums.run(pieces.piece(p), p); });
-  };
+  const EdgePieces pieces(pass.edges);
   const bool features = pass.leaky.weight != nullptr;
   if (pass.parts == nullptr)
-    features ? run(TileSlopes<S, kBlocks, false, true>(pass))
-             : run(TileSlopes<S, kBlocks, false, false>(pass));
+    features ? TileSlopes<S, kBlocks, false, true>(pass).run(pieces)
+             : TileSlopes<S, kBlocks, false, false>(pass).run(pieces);
   else
-    features ? run(TileSlopes<S, kBlocks, true, true>(pass))
-             : run(TileSlopes<S, kBlocks, true, false>(pass));
+    features ? TileSlopes<S, kBlocks, true, true>(pass).run(pieces)
+             : TileSlopes<S, kBlocks, true, false>(pass).run(pieces);
 }
 
 }  // namespace
@@ -158,7 +181,7 @@ void leaky_sums(const LeakySums& pass) {
 
 std::size_t leaky_parts_bytes(const AttentionInputs& in) {
   const std::int64_t lines = 1 + (in.edge.weight == nullptr ? 0 : in.edge.features);
-  return static_cast<std::size_t>(RowPieces::kMaxPieces * lines) * kPartColumns *
+  return static_cast<std::size_t>(EdgePieces(in_edge_lists(in)).count() * lines) * kPartColumns *
          working_bytes(in.dtype);
 }
 
@@ -167,7 +190,7 @@ namespace {
 template <class W>
 void merge_typed(const AttentionBackwardArgs& args, const LeakySums& pass) {
   const std::size_t lines = 1 + (pass.leaky.weight == nullptr ? 0 : pass.leaky.features);
-  const std::int64_t pieces = RowPieces(pass.edges.begin, pass.edges.count).count();
+  const std::int64_t pieces = EdgePieces(pass.edges).count();
   const auto* parts = static_cast<const W*>(pass.parts);
   const auto* vector = static_cast<const W*>(args.in.attention_vector);
   for (std::size_t line = 0; line < lines; ++line)

@@ -19,7 +19,7 @@ struct LeakySums {
   ItemRows rows;
   LeakyTerms leaky;
   /// Sums over all edges of weight LeakyReLU(u), and of x_f weight LeakyReLU'(u) for each feature
-  /// f, by pieces of items: leaky_parts_bytes, or null.
+  /// f, by EdgePieces: leaky_parts_bytes, or null.
   void* parts = nullptr;
   FinishSums finish = nullptr;
   const void* context = nullptr;

@@ -1,7 +1,7 @@
 #include "kernels/cpu/out_edges.h"
 
 #include "core/parallel.h"
-#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/prepared_graph.h"
 
 #include <algorithm>
@@ -24,22 +24,17 @@ void reorder(const AttentionInputs& in,
   const auto* from_b = static_cast<const std::byte*>(b.from);
   auto* to_a = static_cast<std::byte*>(a.to);
   auto* to_b = static_cast<std::byte*>(b.to);
-  const RowPieces pieces(out.begin, out.count);
-  parallel_pieces(pieces.count(), [&](std::int64_t p) {
-    const RowRange sources = pieces.piece(p);
-    for (std::int64_t j = sources.begin; j < sources.end; ++j) {
-      const std::int64_t end = out.end == nullptr ? out.begin[j + 1] : out.end[j];
-      for (std::int64_t k = out.begin[j]; k < end; ++k) {
-        const auto at = static_cast<std::size_t>(k);
-        const auto e = static_cast<std::size_t>(order[k]);
-        if (k < last) {
-          const auto later = static_cast<std::size_t>(order[k + kAhead]);
-          __builtin_prefetch(from_a + later * kBytes);
-          __builtin_prefetch(from_b + later * kBytes);
-        }
-        std::memcpy(to_a + at * kBytes, from_a + e * kBytes, kBytes);
-        std::memcpy(to_b + at * kBytes, from_b + e * kBytes, kBytes);
+  for_edges(EdgePieces(out), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      const auto at = static_cast<std::size_t>(k);
+      const auto e = static_cast<std::size_t>(order[k]);
+      if (k < last) {
+        const auto later = static_cast<std::size_t>(order[k + kAhead]);
+        __builtin_prefetch(from_a + later * kBytes);
+        __builtin_prefetch(from_b + later * kBytes);
       }
+      std::memcpy(to_a + at * kBytes, from_a + e * kBytes, kBytes);
+      std::memcpy(to_b + at * kBytes, from_b + e * kBytes, kBytes);
     }
   });
 }

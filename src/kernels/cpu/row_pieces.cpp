@@ -17,6 +17,8 @@ RowPieces::RowPieces(const std::int64_t* ptr, std::int64_t rows)
 }
 
 std::int64_t RowPieces::first_row(std::int64_t p) const {
+  if (p == count_)
+    return rows_;
   const std::int64_t target = work_ / count_ * p + work_ % count_ * p / count_;
   std::int64_t low = 0;
   std::int64_t high = rows_;
@@ -28,10 +30,6 @@ std::int64_t RowPieces::first_row(std::int64_t p) const {
       high = middle;
   }
   return low;
-}
-
-RowRange RowPieces::piece(std::int64_t p) const {
-  return {first_row(p), p + 1 == count_ ? rows_ : first_row(p + 1)};
 }
 
 }  // namespace regatta::cpu

@@ -18,11 +18,11 @@ class RowPieces {
 
   RowPieces(const std::int64_t* ptr, std::int64_t rows);
   std::int64_t count() const { return count_; }
-  RowRange piece(std::int64_t p) const;
-
- private:
+  RowRange piece(std::int64_t p) const { return {first_row(p), first_row(p + 1)}; }
+  /// Of piece p; all rows for p = count().
   std::int64_t first_row(std::int64_t p) const;
 
+ private:
   const std::int64_t* ptr_;
   std::int64_t rows_;
   std::int64_t work_;

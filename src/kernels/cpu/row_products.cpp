@@ -7,9 +7,8 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include "core/parallel.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/leaky_tile-inl.h"
-#include "kernels/cpu/row_pieces.h"
 #include "kernels/cpu/row_products.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 
@@ -37,25 +36,27 @@ class TileProducts {
         product_(static_cast<W*>(pass.product)),
         second_(static_cast<W*>(pass.second_product)) {}
 
-  void run(RowRange items) const {
-    const D d;
-    V fixed[kVectors];
-    V second[kVectors];
-    for (std::int64_t i = items.begin; i < items.end; ++i) {
-      load_item(d, pass_.rows, i, fixed);
-      if (kTwo)
-        load_item(d, pass_.second_rows, i, second);
-      const std::int64_t begin = pass_.edges.begin[i];
-      const std::int64_t end =
-          pass_.edges.end == nullptr ? pass_.edges.begin[i + 1] : pass_.edges.end[i];
-      if (heads_.one())
-        one_head(d, begin, end, fixed, second);
-      else
-        many_heads(d, begin, end, fixed, second);
-    }
+  void run(const EdgePieces& pieces) const {
+    pieces.run([&](const EdgePiece& piece) { run_piece(piece); });
   }
 
  private:
+  void run_piece(const EdgePiece& piece) const {
+    const D d;
+    V fixed[kVectors];
+    V second[kVectors];
+    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+      const std::int64_t k = i - piece.items.begin;
+      load_item(d, pass_.rows, i, fixed);
+      if (kTwo)
+        load_item(d, pass_.second_rows, i, second);
+      if (heads_.one())
+        one_head(d, piece.begin[k], piece.end[k], fixed, second);
+      else
+        many_heads(d, piece.begin[k], piece.end[k], fixed, second);
+    }
+  }
+
   HWY_INLINE void load_item(D d, const ItemRows& rows, std::int64_t i, V* to) const {
     load_tile_row(d,
                   static_cast<const S*>(rows.base) + static_cast<std::size_t>(i) * rows.stride +
@@ -172,13 +173,10 @@ class TileProducts {
 
 template <class S, std::size_t kBlocks>
 void run_blocks(const RowProducts& pass) {
-  const RowPieces pieces(pass.edges.begin, pass.edges.count);
-  const auto run = [&](const auto& products) {
-    parallel_pieces(pieces.count(), [&](std::int64_t p) { products.run(pieces.piece(p)); });
-  };
+  const EdgePieces pieces(pass.edges);
   const auto run_logit = [&]<Logit kLogit>() {
-    pass.second_product != nullptr ? run(TileProducts<S, kBlocks, kLogit, true>(pass))
-                                   : run(TileProducts<S, kBlocks, kLogit, false>(pass));
+    pass.second_product != nullptr ? TileProducts<S, kBlocks, kLogit, true>(pass).run(pieces)
+                                   : TileProducts<S, kBlocks, kLogit, false>(pass).run(pieces);
   };
   if (pass.leaky == nullptr)
     run_logit.template operator()<Logit::kProduct>();

@@ -7,14 +7,15 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include "core/parallel.h"
-#include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/storage_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 
 #include <hwy/cache_control.h>
 
+#include <iterator>
 #include <type_traits>
+#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -41,26 +42,54 @@ class TileSums {
     }
   }
 
-  void run(RowRange items) const {
-    const D d;
+  void run(const EdgePieces& pieces) const {
+    std::vector<Sums> of_part(pieces.parts());
+    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
+    pieces.merge(
+        of_part,
+        [](Sums& total, const Sums& sums) { total.add(sums); },
+        [&](std::int64_t item, const Sums& total) { finish(item, total); });
+    hwy::FlushStream();
+  }
+
+ private:
+  struct Sums {
     alignas(64) W first[kVectors * kLanes];
-    alignas(64) W second[kVectors * kLanes];
-    for (std::int64_t i = items.begin; i < items.end; ++i) {
-      hn::Vec<D> sum[kVectors];
-      hn::Vec<D> sum2[kVectors];
-      for (std::size_t v = 0; v < kVectors; ++v) sum[v] = sum2[v] = hn::Zero(d);
-      const std::int64_t end =
-          pass_.edges.end == nullptr ? pass_.edges.begin[i + 1] : pass_.edges.end[i];
-      for (std::int64_t e = pass_.edges.begin[i]; e < end; ++e) add(d, e, sum, sum2);
-      for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, first + v * kLanes);
-      if (kTwo)
-        for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum2[v], d, second + v * kLanes);
-      pass_.finish(pass_.context, i, pass_.tile, first, kTwo ? second : nullptr);
+    alignas(64) W second[kTwo ? kVectors * kLanes : 1];
+
+    void add(const Sums& more) {
+      for (std::size_t c = 0; c < std::size(first); ++c) first[c] += more.first[c];
+      for (std::size_t c = 0; c < std::size(second); ++c) second[c] += more.second[c];
+    }
+  };
+
+  void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
+    Sums own;
+    Sums& sums = piece.part == nullptr ? own : of_part[piece.part->number];
+    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+      const std::int64_t k = i - piece.items.begin;
+      sum_edges(piece.begin[k], piece.end[k], sums);
+      if (piece.part == nullptr)
+        finish(i, sums);
     }
     hwy::FlushStream();  // finish may have stored past the caches
   }
 
- private:
+  HWY_INLINE void finish(std::int64_t i, const Sums& sums) const {
+    pass_.finish(pass_.context, i, pass_.tile, sums.first, kTwo ? sums.second : nullptr);
+  }
+
+  HWY_INLINE void sum_edges(std::int64_t begin, std::int64_t end, Sums& to) const {
+    const D d;
+    hn::Vec<D> sum[kVectors];
+    hn::Vec<D> sum2[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = sum2[v] = hn::Zero(d);
+    for (std::int64_t e = begin; e < end; ++e) add(d, e, sum, sum2);
+    for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, to.first + v * kLanes);
+    if constexpr (kTwo)
+      for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum2[v], d, to.second + v * kLanes);
+  }
+
   HWY_INLINE void add(D d, std::int64_t e, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
     const std::int32_t* at = pass_.edges.index + e;
     const S* row = rows_ + static_cast<std::size_t>(*at) * pass_.table.stride;
@@ -120,14 +149,11 @@ class TileSums {
 
 template <class S, std::size_t kBlocks, WeightUse kUse>
 void run_blocks(const WeightedSums& pass) {
-  const RowPieces pieces(pass.edges.begin, pass.edges.count);
+  const EdgePieces pieces(pass.edges);
   const bool one_head =
       pass.tile.first / pass.width == (pass.tile.first + pass.tile.count - 1) / pass.width;
-  const auto run = [&](const auto& sums) {
-    parallel_pieces(pieces.count(), [&](std::int64_t p) { sums.run(pieces.piece(p)); });
-  };
-  one_head ? run(TileSums<S, kBlocks, kUse, true>(pass))
-           : run(TileSums<S, kBlocks, kUse, false>(pass));
+  one_head ? TileSums<S, kBlocks, kUse, true>(pass).run(pieces)
+           : TileSums<S, kBlocks, kUse, false>(pass).run(pieces);
 }
 
 template <class S, std::size_t kBlocks>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/edge_pieces.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,20 +16,13 @@ namespace regatta::cpu {
 enum class WeightUse { kPlain, kMagnitude, kMagnitudeAndSecond };
 
 /// Called for each item with its sums over the tile's columns, padded to whole blocks, 64-byte
-/// aligned. `second` is null but for kMagnitudeAndSecond. Runs on the thread that holds the item.
+/// aligned. `second` is null but for kMagnitudeAndSecond. Runs on the thread that holds the item;
+/// for hubs on the caller's, after all others.
 using FinishSums = void (*)(const void* context,
                             std::int64_t item,
                             const ColumnTile& tile,
                             const void* first,
                             const void* second);
-
-/// Items 0 .. count-1; item i holds edges begin[i] .. end[i]-1 of `index` and of the weights.
-struct EdgeLists {
-  std::int64_t count = 0;
-  const std::int64_t* begin = nullptr;  ///< [count+1], as indptr
-  const std::int64_t* end = nullptr;    ///< [count]; null: begin + 1
-  const std::int32_t* index = nullptr;  ///< row of the table for each edge
-};
 
 struct WeightedSums {
   KernelType dtype = KernelType::kFloat32;  ///< of the table
@@ -45,7 +39,8 @@ struct WeightedSums {
   const void* context = nullptr;
 };
 
-/// Within an item edges are summed in their order: equal bits for any number of threads.
+/// Within an item, or a part of a hub, edges are summed in their order, and parts in theirs: equal
+/// bits for any number of threads.
 void weighted_sums(const WeightedSums& pass);
 
 }  // namespace regatta::cpu
