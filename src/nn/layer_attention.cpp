@@ -1,6 +1,7 @@
 #include "nn/layer_attention.h"
 
 #include "core/error.h"
+#include "nn/batch_placement.h"
 #include "nn/initial_weights.h"
 #include "nn/precision.h"
 

@@ -64,6 +64,7 @@ void use_gpu(Runtime& runtime,
   runtime.placement.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device));
   runtime.placement.kernels = plugin.kernels();
   runtime.device_name = plugin.device_description(device);
+  runtime.copies = copy_stream_of(runtime.placement.device);
   if (!nccl)
     return;
   runtime.nccl.reset(plugin.make_nccl_communicator(world, device));

@@ -71,13 +71,13 @@ Trainer::Trainer(const TrainJob& job,
   optimiser_ = make_optimiser(job_.train.optimiser, model_->named());
   reducer_ = std::make_unique<GradientReducer>(
       model_->tensors(), *runtime_.gradients, ReducerOptions{job_.runtime.bucket_kib << 10});
-  store_ =
-      std::make_unique<BatchStore>(dataset_,
-                                   task_.get(),
-                                   BatchStoreSettings{model_->num_layers(),
-                                                      runtime_.placement,
-                                                      job_.runtime.chunk_cache_mib << 20,
-                                                      static_cast<int>(job_.runtime.prefetch)});
+  store_ = std::make_unique<BatchStore>(dataset_,
+                                        task_.get(),
+                                        BatchStoreSettings{model_->num_layers(),
+                                                           runtime_.placement,
+                                                           job_.runtime.chunk_cache_mib << 20,
+                                                           static_cast<int>(job_.runtime.prefetch),
+                                                           runtime_.copies});
   loads_ = chunk_loads(manifest, *task_, job_.task.target);
   uniform_weights_ = job_.task.class_weights == "none";
   for (const ManifestChunk& chunk : manifest.chunks) {
