@@ -110,7 +110,7 @@ def run_tests(programs):
 
 
 def train(programs, root, work, name, ranks, settings):
-    """The last line of metrics of five epochs on Cora."""
+    """Losses of five epochs on Cora (or as many as `settings` name), the digest of the trained model, seconds a step."""
     output = work / name
     command = [programs.path("regatta"), "train", root / "configs" / "cora.yaml"]
     for setting in (f"output={output}", f"dataset={work / 'dataset'}", "train.epochs=5", *settings):
@@ -122,6 +122,10 @@ def train(programs, root, work, name, ranks, settings):
     metrics = output / "metrics.jsonl"
     if status == 0 and metrics.is_file():
         result["losses"] = [json.loads(line).get("loss") for line in metrics.read_text().splitlines()]
+        summary = json.loads((output / "summary.json").read_text())
+        result["model_digest"] = summary["model_digest"]
+        result["seconds_per_step"] = summary["seconds_per_step"]
+        result["replayed_steps"] = summary["replayed_steps"]
     else:
         result["error"] = last_line_of(errors)
     return result
@@ -132,14 +136,30 @@ def relative_gap(a, b):
     return max((abs(x - y) / abs(y) for x, y in pairs if x is not None and y), default=None)
 
 
+def compare_bits(results, name, other):
+    """Two ways of one computation: every loss and the model are to be the same bits."""
+    a, b = results[name], results[other]
+    same = a["ok"] and b["ok"] and all(a[key] == b[key] for key in ("losses", "model_digest"))
+    a[f"bits_of_{other}"] = same
+    a["ok"] = a["ok"] and same
+
+
 def run_training(programs, root, work, device):
-    status, _, errors = programs.run([programs.path("regatta"), "preprocess", root / "configs" / "cora.yaml", "--set",
-                                      f"dataset={work / 'dataset'}", "--set", "preprocess.partition.chunks=4"], 300, root)
-    if status != 0:
-        return {"preprocess": {"ok": False, "error": last_line_of(errors)}}
+    for folder, chunks in (("dataset", 4), ("one_chunk", 1)):
+        status, _, errors = programs.run([programs.path("regatta"), "preprocess", root / "configs" / "cora.yaml", "--set",
+                                          f"dataset={work / folder}", "--set", f"preprocess.partition.chunks={chunks}"],
+                                         300, root)
+        if status != 0:
+            return {"preprocess": {"ok": False, "error": last_line_of(errors)}}
+    # steps of one chunk that stays on the device are captured: the first is replayed in the sixth epoch
+    alike = ["runtime.device=cuda", f"dataset={work / 'one_chunk'}", "train.epochs=30"]
     runs = {"cpu_1_rank": (1, ["runtime.device=cpu"])}
     if device:
         runs |= {"gpu_1_rank": (1, ["runtime.device=cuda"]),
+                 # no chunk stays on the device: each is uploaded while the one before is computed
+                 "gpu_1_rank_uploading": (1, ["runtime.device=cuda", "runtime.chunk_cache_mib=0"]),
+                 "gpu_captured": (1, [*alike, "runtime.cuda_graph=auto"]),
+                 "gpu_launched": (1, [*alike, "runtime.cuda_graph=off"]),
                  "gpu_2_ranks_mpi": (2, ["runtime.device=cuda", "runtime.backend=mpi"]),
                  "gpu_1_rank_nccl": (1, ["runtime.device=cuda", "runtime.backend=nccl"])}
     results = {name: train(programs, root, work, name, ranks, settings) for name, (ranks, settings) in runs.items()}
@@ -147,7 +167,30 @@ def run_training(programs, root, work, device):
         gap = relative_gap(results[name], results["cpu_1_rank"])
         results[name]["loss_gap_to_cpu"] = gap
         results[name]["ok"] = results[name]["ok"] and gap is not None and gap < 1e-4
+    if device:
+        compare_bits(results, "gpu_1_rank_uploading", "gpu_1_rank")
+        compare_bits(results, "gpu_captured", "gpu_launched")
+        captured = results["gpu_captured"]
+        captured["ok"] = captured["ok"] and captured["replayed_steps"] == 25
+        results["step"] = {way: time_step(programs, root, work, way) for way in ("auto", "off")}
     return results
+
+
+def time_step(programs, root, work, cuda_graph):
+    """A whole step on Cora in one chunk, the optimiser included, by runtime.cuda_graph."""
+    command = [programs.path("regatta"), "bench", "step", root / "configs" / "cora.yaml", "--repeats", 300]
+    for setting in (f"dataset={work / 'one_chunk'}", f"output={work / 'bench'}", "runtime.device=cuda",
+                    f"runtime.cuda_graph={cuda_graph}"):
+        command += ["--set", setting]
+    status, output, errors = programs.run(command, 300, root)
+    try:
+        report = json.loads(output)
+    except ValueError:
+        return {"ok": False, "exit": status, "error": last_line_of(errors)}
+    result = {"ok": status == 0 and (report["replayed_steps"] > 0) == (cuda_graph == "auto"), **report["step"],
+              "replayed_steps": report["replayed_steps"]}
+    say(f"  step of Cora, cuda_graph {cuda_graph}: {result['median'] * 1e6:.0f} us")
+    return result
 
 
 def parsed(status, output, errors):

@@ -14,7 +14,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kWarmUp = 5;
+constexpr std::int64_t kWarmUp = 6;  ///< a captured step is replayed from the sixth on
 
 /// What one step must at least move and multiply, over the whole dataset.
 struct StepWork {
@@ -83,6 +83,7 @@ nlohmann::ordered_json bench_step(const TrainJob& job,
   report["threads"] = at::get_num_threads();
   report["world_size"] = world.size();
   report["steps"] = seconds.size();
+  report["replayed_steps"] = trainer.replayed_steps();
   report["step"] = step;
   report["bounds"] = {{"copy_bytes_per_second", copy_rate}, {"gemm_flop_per_second", gemm}};
   report["floor"] = floor;

@@ -9,13 +9,18 @@ namespace regatta {
 
 struct KernelTable;
 class Communicator;
+class DeviceGraph;
 
 /// What libregatta_cuda.so offers; returned by its one C symbol `regatta_cuda_plugin`.
 struct CudaPlugin {
   int (*device_count)();  ///< 0 without a driver; never throws
   std::string (*device_description)(int device);
   void (*select_device)(int device);  ///< makes it current for this thread and LibTorch
-  const KernelTable* (*kernels)();    ///< attention kernels over device pointers
+  /// Lets this thread compute on a stream of its own, the same one at every call: CUDA captures no
+  /// work of the default stream.
+  void (*use_compute_stream)(int device);
+  DeviceGraph* (*make_graph)();     ///< the caller owns the result
+  const KernelTable* (*kernels)();  ///< attention kernels over device pointers
   /// NCCL communicator whose id travels over `mpi`; the caller owns the result. Null in a build
   /// without NCCL.
   Communicator* (*make_nccl_communicator)(Communicator& mpi, int device);

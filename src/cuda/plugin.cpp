@@ -1,9 +1,11 @@
 // Entry of libregatta_cuda.so: joins the CUDA kernels, NCCL and LibTorch's CUDA backend.
 #include "comm/nccl_communicator.h"
 #include "core/cuda_library.h"
+#include "core/device_graph.h"
 #include "core/error.h"
 #include "kernels/cuda/cuda_kernels.h"
 
+#include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
@@ -11,6 +13,7 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -63,6 +66,57 @@ void select_device(int device) {
   }
 }
 
+void use_compute_stream(int device) {
+  check_device(device);
+  // One for the life of the process: memory that LibTorch's allocator keeps belongs to a stream.
+  static std::map<int, c10::cuda::CUDAStream> streams;
+  auto found = streams.find(device);
+  if (found == streams.end()) {
+    const auto index = static_cast<c10::DeviceIndex>(device);
+    found = streams.emplace(device, c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index))
+                .first;
+  }
+  c10::cuda::setCurrentCUDAStream(found->second);
+}
+
+class CudaGraph final : public DeviceGraph {
+ public:
+  // Thread-local: what other threads of the process ask of CUDA is none of the recording's
+  // business.
+  void begin() override {
+    device_ = c10::cuda::current_device();
+    graph_.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
+  }
+  void end() override {
+    try {
+      graph_.capture_end();
+    } catch (...) {
+      stop_allocating();
+      throw;
+    }
+  }
+  void replay() override { graph_.replay(); }
+
+ private:
+  /// A capture that fails may leave LibTorch's allocator waiting for its end, which would put off
+  /// all reuse of memory across streams.
+  void stop_allocating() const {
+    try {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device_, pool_);
+    } catch (const c10::Error&) {
+      // It had stopped.
+    }
+  }
+
+  c10::MempoolId_t pool_ = at::cuda::graph_pool_handle();
+  c10::DeviceIndex device_ = 0;
+  at::cuda::CUDAGraph graph_;
+};
+
+DeviceGraph* make_graph() {
+  return new CudaGraph;
+}
+
 cudaStream_t current_stream() {
   return c10::cuda::getCurrentCUDAStream().stream();
 }
@@ -102,6 +156,8 @@ extern "C" const regatta::CudaPlugin* regatta_cuda_plugin() {
   static const regatta::CudaPlugin plugin = {regatta::device_count,
                                              regatta::device_description,
                                              regatta::select_device,
+                                             regatta::use_compute_stream,
+                                             regatta::make_graph,
                                              regatta::kernels,
                                              regatta::nccl_communicator,
                                              regatta::versions,

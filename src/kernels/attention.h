@@ -28,6 +28,12 @@ enum class FusedActivation { kNone, kElu, kRelu, kLeakyRelu, kTanh, kSigmoid };
 struct DropoutArgs {
   double probability = 0;
   RandomKey key;
+  /// Where kernels read the key when they run, in their memory; null: it is `key`. Recorded
+  /// launches have it, since their arguments stay those of the recording.
+  const std::uint64_t* stored_key = nullptr;
+
+  /// For tables whose kernels run when they are called.
+  RandomKey key_now() const { return stored_key == nullptr ? key : RandomKey{*stored_key}; }
 };
 
 /// Terms of the edges. All optional.
@@ -133,6 +139,7 @@ struct AttentionWeightsArgs {
 /// Y = mask(X) W for sparse X (rows of a bag of words); W [F,K] dense. mask is input dropout on the
 /// stored values: counter (global id, column/4), word column%4.
 struct PreparedSparse;
+struct FeatureDropoutArgs;
 struct SparseProjectionArgs {
   KernelType dtype = KernelType::kFloat32;
   std::int64_t rows = 0;     ///< a prefix of the rows of `x`
@@ -158,6 +165,7 @@ struct KernelTable {
   void (*weights)(const AttentionWeightsArgs&);
   void (*sparse_project)(const SparseProjectionArgs&);
   void (*sparse_project_backward)(const SparseProjectionArgs&);
+  void (*feature_dropout)(const FeatureDropoutArgs&);  ///< kernels/feature_dropout.h
 };
 
 const KernelTable& reference_kernels();  ///< plain loops, the oracle

@@ -17,7 +17,8 @@ struct FeatureDropoutArgs {
   void* out = nullptr;                      ///< [N,F]: mask (.) x; may be x itself
 };
 
-/// The backward is the same call on the gradient. Equal bits for any number of threads.
+/// In host memory. The backward is the same call on the gradient. Equal bits for any number of
+/// threads.
 void feature_dropout(const FeatureDropoutArgs& args);
 
 }  // namespace regatta

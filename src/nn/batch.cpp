@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "graph/subgraph.h"
+#include "nn/batch_placement.h"
 
 #include <torch/torch.h>
 
@@ -54,56 +55,19 @@ void set_layer_extents(Batch& batch,
 at::Tensor dense_features(const NodeFeatures& features,
                           std::int64_t nodes,
                           const BatchPlacement& placement) {
-  return host_tensor(features.x.span(), {nodes, features.width})
-      .to(placement.device, placement.dtype);
+  return host_tensor(features.x.span(), {nodes, features.width}).to(placement.dtype);
 }
 
-PreparedSparse sparse_features(const NodeFeatures& features,
-                               std::int64_t nodes,
-                               const SharedArray<std::int64_t>& global_id,
-                               const BatchPlacement& placement) {
-  PreparedSparse sparse = prepare_sparse(
-      nodes, features.width, features.x_indptr, features.x_index, features.x_value, global_id);
-  const at::Device device = placement.device;
-  sparse.row_ptr = place_array(sparse.row_ptr, device);
-  sparse.column = place_array(sparse.column, device);
-  sparse.value = place_array(sparse.value, device);
-  sparse.global_id = place_array(sparse.global_id, device);
-  sparse.column_ptr = place_array(sparse.column_ptr, device);
-  sparse.column_row = place_array(sparse.column_row, device);
-  sparse.column_value = place_array(sparse.column_value, device);
-  return sparse;
-}
-
-DegreeSchedule place_schedule(const DegreeSchedule& host, at::Device device) {
-  DegreeSchedule placed = host;
-  placed.long_item = place_array(host.long_item, device);
-  placed.first_piece = place_array(host.first_piece, device);
-  placed.piece_long = place_array(host.piece_long, device);
-  placed.order = place_array(host.order, device);
-  return placed;
-}
-
-PreparedGraph place_graph(PreparedGraph prepared, at::Device device) {
-  if (device.is_cpu())
-    return prepared;
-  add_degree_schedules(prepared);
-  prepared.row_schedule = place_schedule(prepared.row_schedule, device);
-  prepared.node_schedule = place_schedule(prepared.node_schedule, device);
-  prepared.in.indptr = place_array(prepared.in.indptr, device);
-  prepared.in.src = place_array(prepared.in.src, device);
-  prepared.in.edge_id = place_array(prepared.in.edge_id, device);
-  prepared.global_id = place_array(prepared.global_id, device);
-  prepared.out_ptr = place_array(prepared.out_ptr, device);
-  prepared.out_dst = place_array(prepared.out_dst, device);
-  prepared.out_edge = place_array(prepared.out_edge, device);
-  prepared.on_device = true;
+/// With the schedules that the kernels of a GPU need, still in host memory.
+PreparedGraph prepared_for(PreparedGraph prepared, const BatchPlacement& placement) {
+  if (!placement.device.is_cpu())
+    add_degree_schedules(prepared);
   return prepared;
 }
 
 void set_graph(Batch& batch, const CsrGraph& graph, const SharedArray<std::int64_t>& global_id) {
   batch.global_id = host_tensor(global_id.span(), {graph.nodes});
-  batch.graph = place_graph(prepare_graph(graph, global_id), batch.placement.device);
+  batch.graph = prepared_for(prepare_graph(graph, global_id), batch.placement);
 }
 
 void set_features(Batch& batch,
@@ -114,7 +78,8 @@ void set_features(Batch& batch,
   if (features.kind == FeatureKind::kDense) {
     batch.features.dense = dense_features(features, nodes, batch.placement);
   } else {
-    batch.features.sparse = sparse_features(features, nodes, global_id, batch.placement);
+    batch.features.sparse = prepare_sparse(
+        nodes, features.width, features.x_indptr, features.x_index, features.x_value, global_id);
   }
 }
 
@@ -126,21 +91,20 @@ void set_edge_attributes(Batch& batch,
   const auto source = [&](std::int64_t e) {
     return edges ? (*edges)[static_cast<std::size_t>(e)] : e;
   };
-  const at::Device device = batch.placement.device;
   if (const std::int64_t width = chunk.edge_width; width > 0) {
     at::Tensor x = torch::empty({count, width}, torch::kFloat);
     auto* out = x.mutable_data_ptr<float>();
     for (std::int64_t e = 0; e < count; ++e)
       std::copy_n(chunk.edge_x.data() + source(e) * width, width, out + e * width);
     const bool wide = batch.placement.dtype == torch::kDouble;
-    batch.edge_x = x.to(device, wide ? torch::kDouble : torch::kFloat);
+    batch.edge_x = x.to(wide ? torch::kDouble : torch::kFloat);
   }
   if (chunk.typed_edges) {
     at::Tensor type = torch::empty({count}, torch::kInt64);
     auto* out = type.mutable_data_ptr<std::int64_t>();
     for (std::int64_t e = 0; e < count; ++e)
       out[e] = chunk.edge_type[static_cast<std::size_t>(source(e))];
-    batch.edge_type = type.to(device);
+    batch.edge_type = type;
   }
 }
 
@@ -189,12 +153,11 @@ RelationGraph edges_of_relation(const Batch& batch,
   RelationGraph relation;
   for (const std::int64_t rows : batch.rows_out)
     relation.edges_out.push_back(indptr[static_cast<std::size_t>(rows)]);
-  const at::Device device = batch.placement.device;
   relation.position =
-      host_tensor<std::int64_t>(position, {static_cast<std::int64_t>(position.size())}).to(device);
-  relation.occupied = occupied.to(device);
+      host_tensor<std::int64_t>(position, {static_cast<std::int64_t>(position.size())});
+  relation.occupied = occupied;
   CsrGraph edges{graph.rows, graph.nodes, std::move(indptr), std::move(src), std::move(edge_id)};
-  relation.graph = place_graph(prepare_graph(std::move(edges), global_id), device);
+  relation.graph = prepared_for(prepare_graph(std::move(edges), global_id), batch.placement);
   return relation;
 }
 
@@ -231,33 +194,10 @@ NodeFeatures gather_features(const NodeFeatures& all, std::span<const std::int32
 
 }  // namespace
 
-template <class T>
-SharedArray<T> place_array(const SharedArray<T>& host, at::Device device) {
-  if (device.is_cpu() || host.empty())
-    return host;
-  const auto length = static_cast<std::int64_t>(host.size());
-  auto copy = std::make_shared<const at::Tensor>(host_tensor(host.span(), {length}).to(device));
-  return SharedArray<T>(copy, {static_cast<const T*>(copy->const_data_ptr()), host.size()});
-}
-template SharedArray<float> place_array(const SharedArray<float>&, at::Device);
-template SharedArray<std::int32_t> place_array(const SharedArray<std::int32_t>&, at::Device);
-template SharedArray<std::int64_t> place_array(const SharedArray<std::int64_t>&, at::Device);
-
-template <class T>
-at::Tensor array_view(const SharedArray<T>& array, at::Device device) {
-  const auto options = torch::TensorOptions(c10::CppTypeToScalarType<T>::value).device(device);
-  // from_blob takes a mutable pointer; readers alone ask for a view.
-  return torch::from_blob(
-      const_cast<T*>(array.data()), {static_cast<std::int64_t>(array.size())}, options);
-}
-template at::Tensor array_view(const SharedArray<float>&, at::Device);
-template at::Tensor array_view(const SharedArray<std::int32_t>&, at::Device);
-template at::Tensor array_view(const SharedArray<std::int64_t>&, at::Device);
-
-Batch make_batch(const GraphChunk& chunk,
-                 int layers,
-                 bool halo_exact,
-                 const BatchPlacement& placement) {
+Batch make_host_batch(const GraphChunk& chunk,
+                      int layers,
+                      bool halo_exact,
+                      const BatchPlacement& placement) {
   check_hops(chunk, layers, halo_exact);
   Batch batch;
   batch.placement = placement;
@@ -268,6 +208,15 @@ Batch make_batch(const GraphChunk& chunk,
       batch, chunk.graph, chunk.ring_ptr.span(), chunk.hops, layers, halo_exact && chunk.hops > 0);
   add_relation_graphs(batch, chunk.graph);
   batch.bytes = memory_of(batch);
+  return batch;
+}
+
+Batch make_batch(const GraphChunk& chunk,
+                 int layers,
+                 bool halo_exact,
+                 const BatchPlacement& placement) {
+  Batch batch = make_host_batch(chunk, layers, halo_exact, placement);
+  place_batch({&batch, {}});
   return batch;
 }
 
@@ -305,15 +254,15 @@ Batch make_range_batch(const GraphChunk& chunk,
   set_layer_extents(batch, part.graph, part.ring_ptr, layers, layers, true);
   add_relation_graphs(batch, part.graph);
   batch.bytes = memory_of(batch);
+  place_batch({&batch, {}});
   return batch;
 }
 
 void add_relation_graphs(Batch& batch, const CsrGraph& graph) {
   if (batch.placement.relations == 0 || !batch.edge_type.defined())
     return;
-  const at::Tensor types = batch.edge_type.cpu();
-  const std::span<const std::int64_t> type(types.const_data_ptr<std::int64_t>(),
-                                           static_cast<std::size_t>(types.numel()));
+  const std::span<const std::int64_t> type(batch.edge_type.const_data_ptr<std::int64_t>(),
+                                           static_cast<std::size_t>(batch.edge_type.numel()));
   const auto global = batch.global_id.const_data_ptr<std::int64_t>();
   const SharedArray<std::int64_t> global_id(
       std::vector<std::int64_t>(global, global + batch.global_id.numel()));

@@ -72,6 +72,12 @@ Batch make_batch(const GraphChunk& chunk,
                  bool halo_exact,
                  const BatchPlacement& placement);
 
+/// The same, still in host memory: place_batch or a packed copy (nn/batch_placement.h) moves it.
+Batch make_host_batch(const GraphChunk& chunk,
+                      int layers,
+                      bool halo_exact,
+                      const BatchPlacement& placement);
+
 /// The rings of the chunk's owned rows `targets` (ascending local rows): a smaller batch with the
 /// same result in the rows of the targets, which become rows 0..T-1 sorted by global id.
 /// `row_of_target` gets each target's row.
@@ -82,7 +88,8 @@ Batch make_range_batch(const GraphChunk& chunk,
                        const BatchPlacement& placement,
                        std::vector<std::int64_t>& row_of_target);
 
-/// Fills batch.relations from batch.edge_type and the host graph that the batch was made of. Throws
+/// Fills batch.relations from batch.edge_type and the host graph that the batch was made of, all in
+/// host memory. Throws
 /// Error(kData) for a type that is not in [0, placement.relations).
 void add_relation_graphs(Batch& batch, const CsrGraph& graph);
 
@@ -92,13 +99,5 @@ TargetRows target_rows(const NodeTarget& target,
                        Split split,
                        std::int64_t split_index,
                        at::Device device);
-
-/// The copy of `host` that kernels of `device` can read (a no-op on the CPU).
-template <class T>
-SharedArray<T> place_array(const SharedArray<T>& host, at::Device device);
-
-/// The array as a tensor that shares its memory; `device` is where it was placed.
-template <class T>
-at::Tensor array_view(const SharedArray<T>& array, at::Device device);
 
 }  // namespace regatta

@@ -1,7 +1,7 @@
 // Dropout whose mask depends on global ids, not on thread, chunk or rank.
 #pragma once
 
-#include "core/rng.h"
+#include "kernels/attention.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -9,9 +9,13 @@
 
 namespace regatta {
 
-/// x [N,F] with each element zeroed with probability p or scaled by 1/(1-p). Mask word of (row i,
-/// feature f): counter (global_id[i], f/4), word f%4. The backward uses the same mask. p = 0
-/// returns x. `global_id`: int64, CPU, at least N.
-at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& global_id, double p, RandomKey key);
+/// x [N,F] (float or double) with each element zeroed with probability p or scaled by 1/(1-p). Mask
+/// word of (row i, feature f): counter (global_id[i], f/4), word f%4. The backward makes the same
+/// mask again. p = 0 returns x. `global_id` [N] lies where the kernels run and outlives the
+/// backward.
+at::Tensor keyed_dropout(const at::Tensor& x,
+                         const std::int64_t* global_id,
+                         const DropoutArgs& dropout,
+                         const KernelTable& kernels);
 
 }  // namespace regatta

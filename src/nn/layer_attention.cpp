@@ -1,6 +1,7 @@
 #include "nn/layer_attention.h"
 
 #include "core/error.h"
+#include "nn/batch_placement.h"
 #include "nn/initial_weights.h"
 #include "nn/precision.h"
 
@@ -65,7 +66,8 @@ DropoutArgs pass_dropout(const PassContext& pass,
   if (!pass.training || probability <= 0)
     return {};
   return {probability,
-          make_random_key(pass.seed, purpose, pass.step, static_cast<std::uint64_t>(layer))};
+          make_random_key(pass.seed, purpose, pass.step, static_cast<std::uint64_t>(layer)),
+          pass.keys == nullptr ? nullptr : pass.keys->place(purpose, layer)};
 }
 
 LayerAttention::LayerAttention(torch::nn::Module& layer,

@@ -1,5 +1,6 @@
 #include "nn/layer_input.h"
 
+#include "core/error.h"
 #include "nn/dense_product.h"
 #include "nn/keyed_dropout.h"
 #include "nn/precision.h"
@@ -9,11 +10,16 @@ namespace regatta {
 namespace {
 
 /// 1/(1-p) would lose digits in bfloat16, so that is multiplied in float.
-at::Tensor dropped(const at::Tensor& x, const at::Tensor& global_id, const DropoutArgs& dropout) {
+at::Tensor dropped(const Batch& batch, const at::Tensor& x, const DropoutArgs& dropout) {
   if (dropout.probability <= 0)
     return x;
-  return keyed_dropout(
-             x.to(working_type(x.scalar_type())), global_id, dropout.probability, dropout.key)
+  const SharedArray<std::int64_t>& global_id = batch.graph.global_id;
+  const auto ids = static_cast<std::int64_t>(global_id.size());
+  REGATTA_CHECK(ids >= x.size(0), "{} global ids for {} rows", ids, x.size(0));
+  return keyed_dropout(x.to(working_type(x.scalar_type())),
+                       global_id.data(),
+                       dropout,
+                       *batch.placement.kernels)
       .to(x.scalar_type());
 }
 
@@ -25,7 +31,7 @@ LayerInput::LayerInput(const Batch& batch,
                        const DropoutArgs& dropout)
     : batch_(batch), nodes_(nodes), dropout_(dropout) {
   if (x.defined())
-    x_ = dropped(x, batch.global_id, dropout);
+    x_ = dropped(batch, x, dropout);
 }
 
 at::Tensor LayerInput::project(const at::Tensor& weight,
@@ -63,7 +69,7 @@ std::vector<at::Tensor> LayerInput::project_all(const std::vector<Projection>& p
 at::Tensor LayerInput::dense(std::int64_t rows) const {
   if (x_.defined())
     return x_.narrow(0, 0, rows);
-  return dropped(densified(batch_, rows), batch_.global_id, dropout_);
+  return dropped(batch_, densified(batch_, rows), dropout_);
 }
 
 }  // namespace regatta

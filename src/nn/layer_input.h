@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nn/batch.h"
+#include "nn/dropout_keys.h"
 #include "nn/finite_trace.h"
 
 #include <ATen/core/Tensor.h>
@@ -16,8 +17,9 @@ struct PassContext {
   const Batch* batch = nullptr;
   bool training = false;  ///< dropouts on
   std::uint64_t seed = 0;
-  std::uint64_t step = 0;        ///< keys the dropouts
-  FiniteTrace* trace = nullptr;  ///< sees every tensor where given
+  std::uint64_t step = 0;             ///< keys the dropouts
+  FiniteTrace* trace = nullptr;       ///< sees every tensor where given
+  const DropoutKeys* keys = nullptr;  ///< where kernels find the keys of this pass; null: by value
 };
 
 /// [rows,K] of type `type` from weight [F,K].

@@ -1,6 +1,7 @@
 #include "nn/sparse_projection.h"
 
 #include "core/error.h"
+#include "nn/batch_placement.h"
 #include "nn/precision.h"
 
 #include <torch/torch.h>

@@ -1,10 +1,11 @@
 #include "train/batch_store.h"
 
+#include "core/error.h"
+#include "nn/batch_placement.h"
+
 #include <torch/torch.h>
 
 #include <algorithm>
-
-#include "core/error.h"
 
 namespace regatta {
 
@@ -13,16 +14,15 @@ BatchStore::BatchStore(std::shared_ptr<const Dataset> dataset,
                        BatchStoreSettings settings)
     : dataset_(std::move(dataset)), task_(task), settings_(settings) {}
 
-std::shared_ptr<const PreparedChunk> BatchStore::prepare(
-    std::shared_ptr<const GraphChunk> chunk) const {
+std::shared_ptr<PreparedChunk> BatchStore::prepare(std::shared_ptr<const GraphChunk> chunk) const {
   auto prepared = std::make_shared<PreparedChunk>();
   const bool exact = dataset_->manifest().halo_mode == "exact";
-  prepared->batch = make_batch(*chunk, settings_.layers, exact, settings_.placement);
+  prepared->batch = make_host_batch(*chunk, settings_.layers, exact, settings_.placement);
   if (task_ != nullptr) {
     const NodeTarget& target = task_->target_of(*chunk);
     for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
       prepared->targets[static_cast<std::size_t>(split)] =
-          target_rows(target, split, task_->split_index(), settings_.placement.device);
+          target_rows(target, split, task_->split_index(), at::kCPU);
     }
   }
   prepared->chunk = std::move(chunk);
@@ -41,12 +41,27 @@ void BatchStore::begin(const std::vector<std::int64_t>& chunks) {
     if (from_reader_[i])
       missing.push_back(chunks[i]);
   }
-  if (prefetcher_)
-    stalled_before_ += prefetcher_->stall_seconds();
+  stalled_before_ = stall_seconds();
+  pipeline_.reset();
   prefetcher_.reset();
-  if (!missing.empty()) {
-    prefetcher_ = std::make_unique<Prefetcher>(dataset_, std::move(missing), settings_.prefetch);
+  if (missing.empty())
+    return;
+  const std::size_t count = missing.size();
+  prefetcher_ = std::make_unique<Prefetcher>(dataset_, std::move(missing), settings_.prefetch);
+  if (settings_.copies != nullptr) {
+    pipeline_ = std::make_unique<BatchPipeline>(
+        [this] { return prepare(prefetcher_->next()); }, count, settings_.copies);
   }
+}
+
+std::shared_ptr<const PreparedChunk> BatchStore::read_next() {
+  // Let go before the next upload begins, lest three chunks lie on the device.
+  latest_.reset();
+  if (pipeline_ != nullptr)
+    return pipeline_->next();
+  const std::shared_ptr<PreparedChunk> prepared = prepare(prefetcher_->next());
+  place_batch({&prepared->batch, prepared->targets});
+  return prepared;
 }
 
 std::shared_ptr<const PreparedChunk> BatchStore::next() {
@@ -61,7 +76,7 @@ std::shared_ptr<const PreparedChunk> BatchStore::next() {
         latest_ != nullptr && latest_->chunk->chunk == chunk, "chunk {} was not kept", chunk);
     return latest_;
   }
-  latest_ = prepare(prefetcher_->next());
+  latest_ = read_next();
   if (found == cache_.end() && cached_bytes_ + latest_->batch.bytes <= settings_.cache_bytes) {
     cached_bytes_ += latest_->batch.bytes;
     cache_[chunk] = latest_;
@@ -99,6 +114,9 @@ PreparedChunk BatchStore::range(const PreparedChunk& whole,
 }
 
 double BatchStore::stall_seconds() const {
+  // Behind a pipeline the prefetcher makes its thread wait, not the training.
+  if (pipeline_ != nullptr)
+    return stalled_before_ + pipeline_->stall_seconds();
   return stalled_before_ + (prefetcher_ ? prefetcher_->stall_seconds() : 0.0);
 }
 

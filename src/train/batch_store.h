@@ -1,33 +1,25 @@
 // BatchStore: prepared chunks for the micro-batches of this rank, cached up to a budget, read ahead
-// beyond it.
+// (and uploaded ahead, on a GPU) beyond it.
 #pragma once
 
-#include <array>
+#include "data/dataset.h"
+#include "data/prefetcher.h"
+#include "train/batch_pipeline.h"
+#include "train/plan.h"
+
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <vector>
 
-#include "data/dataset.h"
-#include "data/prefetcher.h"
-#include "nn/batch.h"
-#include "tasks/task.h"
-#include "train/plan.h"
-
 namespace regatta {
-
-/// A chunk ready for the model, with its targets by split (index = Split).
-struct PreparedChunk {
-  std::shared_ptr<const GraphChunk> chunk;
-  Batch batch;
-  std::array<TargetRows, 4> targets;
-};
 
 struct BatchStoreSettings {
   int layers = 1;
   BatchPlacement placement;
   std::int64_t cache_bytes = 0;
   int prefetch = 2;
+  std::shared_ptr<CopyStream> copies;  ///< null: chunks are used where they were prepared
 };
 
 /// One thread uses it. begin() announces the order of the chunks, next() hands them out in that
@@ -50,7 +42,9 @@ class BatchStore {
   std::int64_t cached_bytes() const { return cached_bytes_; }
 
  private:
-  std::shared_ptr<const PreparedChunk> prepare(std::shared_ptr<const GraphChunk> chunk) const;
+  /// In host memory.
+  std::shared_ptr<PreparedChunk> prepare(std::shared_ptr<const GraphChunk> chunk) const;
+  std::shared_ptr<const PreparedChunk> read_next();
 
   std::shared_ptr<const Dataset> dataset_;
   const Task* task_;
@@ -63,6 +57,7 @@ class BatchStore {
   std::size_t position_ = 0;
   std::shared_ptr<const PreparedChunk> latest_;
   std::unique_ptr<Prefetcher> prefetcher_;
+  std::unique_ptr<BatchPipeline> pipeline_;  ///< after the prefetcher that it reads from
   double stalled_before_ = 0;
 };
 

@@ -43,7 +43,7 @@ double sum_of_piece(const Piece& piece) {
 
 double gradient_norm(const std::vector<at::Tensor>& parameters) {
   constexpr std::int64_t kElements = 16384;
-  std::vector<at::Tensor> gradients;
+  std::vector<at::Tensor> gradients, norms;
   double squares = 0;
   for (const at::Tensor& parameter : parameters) {
     if (!parameter.grad().defined())
@@ -51,7 +51,13 @@ double gradient_norm(const std::vector<at::Tensor>& parameters) {
     if (parameter.is_cpu())
       gradients.push_back(parameter.grad().contiguous());
     else
-      squares += std::pow(parameter.grad().norm().item<double>(), 2);
+      norms.push_back(parameter.grad().norm().to(torch::kDouble));
+  }
+  if (!norms.empty()) {
+    // All of a device at once, lest the host wait for each.
+    const at::Tensor host = torch::stack(norms).cpu();
+    for (std::int64_t i = 0; i < host.size(0); ++i)
+      squares += std::pow(host.const_data_ptr<double>()[i], 2);
   }
   std::vector<Piece> pieces;
   for (const at::Tensor& gradient : gradients)

@@ -43,7 +43,8 @@ ModelSession::ModelSession(const ModelSessionArguments& arguments,
                                        BatchStoreSettings{loaded.model->num_layers(),
                                                           runtime.placement,
                                                           job.runtime.chunk_cache_mib << 20,
-                                                          static_cast<int>(job.runtime.prefetch)});
+                                                          static_cast<int>(job.runtime.prefetch),
+                                                          runtime.copies});
 }
 
 }  // namespace regatta

@@ -35,6 +35,7 @@ Json summary_to_json(const RunSummary& s) {
           {"seconds_per_step", s.steps > 0 ? s.seconds / static_cast<double>(s.steps) : 0.0},
           {"data_stall_seconds", s.data_stall_seconds},
           {"reduce_wait_seconds", s.reduce_wait_seconds},
+          {"replayed_steps", s.replayed_steps},
           {"resident_mib_before_data", s.resident_mib_before_data},
           {"world_size", s.world_size},
           {"threads", s.threads},

@@ -1,11 +1,12 @@
 // The result of a training: summary.json, and what several seeds give together.
 #pragma once
 
+#include "tasks/metric_counts.h"
+
 #include <nlohmann/json.hpp>
+
 #include <string>
 #include <vector>
-
-#include "tasks/metric_counts.h"
 
 namespace regatta {
 
@@ -13,9 +14,10 @@ struct RunSummary {
   Metrics train, validation, test;  ///< of the best model, without dropout
   std::int64_t best_epoch = 0;      ///< 1-based; the last epoch where there is no validation split
   std::int64_t epochs = 0, steps = 0;
-  double seconds = 0;                         ///< of training, without the final evaluation
-  double data_stall_seconds = 0;              ///< waited for chunks, on rank 0
-  double reduce_wait_seconds = 0;             ///< waited for gradients, on rank 0
+  double seconds = 0;               ///< of training, without the final evaluation
+  double data_stall_seconds = 0;    ///< waited for chunks, on rank 0
+  std::int64_t replayed_steps = 0;  ///< steps of this process that were a captured one's replay
+  double reduce_wait_seconds = 0;   ///< waited for gradients, on rank 0
   std::int64_t resident_mib_before_data = 0;  ///< of rank 0
   int world_size = 1;
   int threads = 1;

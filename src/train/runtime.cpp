@@ -61,9 +61,12 @@ void use_gpu(Runtime& runtime,
   }
   const int device = world.local_rank() % devices;
   plugin.select_device(device);
+  if (options.cuda_graph == "auto")
+    plugin.use_compute_stream(device);  // before any tensor is made
   runtime.placement.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device));
   runtime.placement.kernels = plugin.kernels();
   runtime.device_name = plugin.device_description(device);
+  runtime.copies = copy_stream_of(runtime.placement.device);
   if (!nccl)
     return;
   runtime.nccl.reset(plugin.make_nccl_communicator(world, device));

@@ -1,13 +1,15 @@
 // Device, threads, kernels and gradient backend of this process, chosen once from RuntimeOptions.
 #pragma once
 
-#include <memory>
-#include <nlohmann/json_fwd.hpp>
-#include <string>
-
 #include "comm/communicator.h"
 #include "nn/batch.h"
+#include "train/copy_stream.h"
 #include "train/train_options.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <memory>
+#include <string>
 
 namespace regatta {
 
@@ -15,6 +17,7 @@ struct Runtime {
   BatchPlacement placement;
   int threads = 1;
   std::string device_name;             ///< "cpu" or the GPU's description
+  std::shared_ptr<CopyStream> copies;  ///< null on the CPU
   std::unique_ptr<Communicator> nccl;  ///< null unless the backend is nccl
   /// Sums gradients; `world` unless the backend is nccl.
   Communicator* gradients = nullptr;

@@ -85,6 +85,12 @@ void RuntimeOptions::declare(OptionGroup& group) {
                 {.min = 0},
                 "prepared chunks kept in memory a rank; others are read again each time");
   group.integer("prefetch", prefetch, {.min = 1, .max = 64}, "chunks read ahead");
+  group.choice(
+      "cuda_graph",
+      cuda_graph,
+      {"auto", "off"},
+      "auto: on a GPU, a step of one whole chunk that stays there is captured and replayed, "
+      "where it can be; off: every kernel is launched");
 }
 
 void TrainJob::declare(OptionGroup& group) {

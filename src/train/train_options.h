@@ -1,13 +1,13 @@
 // How a model is trained; the sections `train` and `runtime`, and the whole of a training job.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "core/options.h"
 #include "data/dataset.h"
 #include "nn/model_options.h"
 #include "tasks/task_options.h"
+
+#include <cstdint>
+#include <string>
 
 namespace regatta {
 
@@ -66,6 +66,7 @@ struct RuntimeOptions {
   std::int64_t bucket_kib = 4096;  ///< gradient bucket
   std::int64_t chunk_cache_mib = 2048;  ///< prepared chunks kept in memory a rank
   std::int64_t prefetch = 2;            ///< chunks read ahead
+  std::string cuda_graph = "auto";      ///< auto | off
   void declare(OptionGroup& group);
 };
 

@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include "core/cuda_library.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -71,13 +72,13 @@ Trainer::Trainer(const TrainJob& job,
   optimiser_ = make_optimiser(job_.train.optimiser, model_->named());
   reducer_ = std::make_unique<GradientReducer>(
       model_->tensors(), *runtime_.gradients, ReducerOptions{job_.runtime.bucket_kib << 10});
-  store_ =
-      std::make_unique<BatchStore>(dataset_,
-                                   task_.get(),
-                                   BatchStoreSettings{model_->num_layers(),
-                                                      runtime_.placement,
-                                                      job_.runtime.chunk_cache_mib << 20,
-                                                      static_cast<int>(job_.runtime.prefetch)});
+  store_ = std::make_unique<BatchStore>(dataset_,
+                                        task_.get(),
+                                        BatchStoreSettings{model_->num_layers(),
+                                                           runtime_.placement,
+                                                           job_.runtime.chunk_cache_mib << 20,
+                                                           static_cast<int>(job_.runtime.prefetch),
+                                                           runtime_.copies});
   loads_ = chunk_loads(manifest, *task_, job_.task.target);
   uniform_weights_ = job_.task.class_weights == "none";
   for (const ManifestChunk& chunk : manifest.chunks) {
@@ -96,6 +97,7 @@ Trainer::Trainer(const TrainJob& job,
          dataset_->folder(),
          job_.task.target);
   }
+  prepare_capture();
 }
 
 Trainer::~Trainer() = default;
@@ -159,17 +161,63 @@ std::shared_ptr<const PreparedChunk> Trainer::take(const MicroBatch& micro, std:
   return std::make_shared<PreparedChunk>(store_->range(*part, micro, order));
 }
 
-double Trainer::backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch) {
-  const std::shared_ptr<const PreparedChunk> part = take(micro, epoch);
-  PassContext pass{&part->batch,
+at::Tensor Trainer::forward_and_backward(const PreparedChunk& part,
+                                         double weight,
+                                         const DropoutKeys* keys) {
+  PassContext pass{&part.batch,
                    true,
                    static_cast<std::uint64_t>(job_.train.seed),
-                   static_cast<std::uint64_t>(state_.step)};
+                   static_cast<std::uint64_t>(state_.step),
+                   nullptr,
+                   keys};
   const at::Tensor logits = forward_all(*model_, pass);
   const at::Tensor loss =
-      task_->loss_sum(logits, part->targets[static_cast<std::size_t>(Split::kTrain)]);
+      task_->loss_sum(logits, part.targets[static_cast<std::size_t>(Split::kTrain)]);
   loss.backward(torch::full({}, 1 / weight, loss.options().requires_grad(false)));
-  return loss.item<double>() / weight;
+  return loss;
+}
+
+double Trainer::backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch) {
+  const std::shared_ptr<const PreparedChunk> part = take(micro, epoch);
+  return forward_and_backward(*part, weight, nullptr).item<double>() / weight;
+}
+
+void Trainer::prepare_capture() {
+  const CudaPlugin* plugin = runtime_.placement.device.is_cpu() ? nullptr : cuda_plugin();
+  if (plugin == nullptr)
+    return;
+  std::vector<std::vector<MicroBatch>> mine;
+  for (const Step& step : plan(0)) {
+    mine.emplace_back();
+    for (const std::size_t i : assign(step, world_.size())[static_cast<std::size_t>(world_.rank())])
+      mine.back().push_back(step.micro_batches[i]);
+  }
+  const std::string obstacle = capture_obstacle(job_, mine);
+  if (!obstacle.empty()) {
+    log::info("rank {}: steps are launched kernel by kernel: {}", world_.rank(), obstacle);
+    return;
+  }
+  captured_ = std::make_unique<CapturedStep>(
+      model_->tensors(), DropoutKeys(model_->num_layers(), runtime_.placement.device), [plugin] {
+        return std::unique_ptr<DeviceGraph>(plugin->make_graph());
+      });
+}
+
+double Trainer::backward_captured(const MicroBatch& micro, double weight, std::uint64_t epoch) {
+  const std::shared_ptr<const PreparedChunk> part = take(micro, epoch);
+  const StepNumbers numbers{static_cast<std::uint64_t>(job_.train.seed),
+                            static_cast<std::uint64_t>(state_.step)};
+  const double loss = captured_->run(part, weight, numbers, [&](const DropoutKeys* keys) {
+    return forward_and_backward(*part, weight, keys);
+  });
+  if (!captured_->refusal().empty() && !capture_refused_) {
+    capture_refused_ = true;
+    log::info("rank {}: from step {} on, kernels are launched one by one: {}",
+              world_.rank(),
+              state_.step + 1,
+              captured_->refusal());
+  }
+  return loss / weight;
 }
 
 double Trainer::gradients_of_step(const Step& step, std::uint64_t epoch) {
@@ -177,8 +225,19 @@ double Trainer::gradients_of_step(const Step& step, std::uint64_t epoch) {
   const auto& mine = parts[static_cast<std::size_t>(world_.rank())];
   const double weight = global_weight(step, mine, epoch);
   optimiser_->zero_grad();
-  reducer_->begin(static_cast<std::int64_t>(mine.size()));
   double loss = 0;
+  if (captured_ != nullptr && !capture_refused_) {
+    loss = backward_captured(step.micro_batches[mine.front()], weight, epoch);
+    reducer_->begin(1);
+    const std::vector<at::Tensor> parameters = model_->tensors();
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+      parameters[i].mutable_grad() = captured_->gradients()[i];
+    reducer_->micro_batch_done();
+    reducer_->finish();
+    world_.all_reduce_sum(std::span<double>(&loss, 1));
+    return loss;
+  }
+  reducer_->begin(static_cast<std::int64_t>(mine.size()));
   for (const std::size_t i : mine) {
     loss += backward_micro_batch(step.micro_batches[i], weight, epoch);
     reducer_->micro_batch_done();
@@ -392,6 +451,7 @@ RunSummary Trainer::finish() {
   summary.seconds = state_.seconds;
   summary.data_stall_seconds = store_->stall_seconds();
   summary.reduce_wait_seconds = reducer_->wait_seconds();
+  summary.replayed_steps = replayed_steps();
   summary.world_size = world_.size();
   summary.threads = runtime_.threads;
   summary.chunks = dataset_->num_chunks();

@@ -2,17 +2,12 @@
 // docs/architecture.md.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "comm/communicator.h"
 #include "nn/model.h"
 #include "reducer/gradient_reducer.h"
 #include "tasks/task.h"
 #include "train/batch_store.h"
+#include "train/captured_step.h"
 #include "train/evaluator.h"
 #include "train/metrics_log.h"
 #include "train/optimisers.h"
@@ -20,6 +15,12 @@
 #include "train/run_summary.h"
 #include "train/runtime.h"
 #include "train/training_state.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace regatta {
 
@@ -48,12 +49,20 @@ class Trainer {
   double train_step(const Step& step, std::uint64_t epoch);
   std::vector<Step> plan(std::uint64_t epoch) const;
   Model& model() { return *model_; }
+  std::int64_t replayed_steps() const { return captured_ ? captured_->replayed() : 0; }
 
  private:
   void start(bool resume);
   /// The announced chunk, or the range of it that `micro` is.
   std::shared_ptr<const PreparedChunk> take(const MicroBatch& micro, std::uint64_t epoch);
+  /// Forward, loss sum and backward of 1/weight of it; returns the sum, not yet waited for.
+  at::Tensor forward_and_backward(const PreparedChunk& part,
+                                  double weight,
+                                  const DropoutKeys* keys);
   double backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch);
+  /// The same by captured_; leaves the gradients to the reducer.
+  double backward_captured(const MicroBatch& micro, double weight, std::uint64_t epoch);
+  void prepare_capture();
   double global_weight(const Step& step, const std::vector<std::size_t>& mine, std::uint64_t epoch);
   /// Training targets of a chunk, on the CPU, read once.
   const TargetRows& training_targets(std::int64_t chunk);
@@ -78,6 +87,8 @@ class Trainer {
   std::unique_ptr<Optimiser> optimiser_;
   std::unique_ptr<GradientReducer> reducer_;
   std::unique_ptr<BatchStore> store_;
+  std::unique_ptr<CapturedStep> captured_;  ///< null where steps are launched kernel by kernel
+  bool capture_refused_ = false;            ///< told, and captured_ is not asked any more
   std::unique_ptr<MetricsLog> log_;
   std::vector<ChunkLoad> loads_;
   std::map<std::int64_t, TargetRows> training_targets_;

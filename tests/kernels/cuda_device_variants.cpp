@@ -1,6 +1,7 @@
 // The CUDA table on a GPU, called with host memory: arrays go to the device before a call and come
 // back after it, so that the conformance tests of the CPU tables serve it as they are.
 #include "kernels/cuda_library.h"
+#include "kernels/feature_dropout.h"
 #include "kernels/kernel_variants.h"
 #include "kernels/prepared_graph.h"
 #include "kernels/storage_types.h"
@@ -22,8 +23,25 @@ class DeviceArrays {
  public:
   explicit DeviceArrays(KernelType dtype) : dtype_(dtype) {}
 
+  void in(const void*& pointer, std::int64_t count, std::size_t size) {
+    if (pointer == nullptr)
+      return;
+    auto& copy = copies_[pointer];
+    if (!copy.defined() && count > 0)
+      copy = torch::from_blob(const_cast<void*>(pointer),
+                              {count * static_cast<std::int64_t>(size)},
+                              torch::dtype(at::kByte))
+                 .cuda();
+    if (copy.defined())
+      pointer = copy.const_data_ptr();
+  }
   void table(const void*& pointer, std::int64_t count) {
     in(pointer, count, storage_bytes(dtype_));
+  }
+  void stored_key(DropoutArgs& dropout) {
+    const void* pointer = dropout.stored_key;
+    in(pointer, 1, sizeof(std::uint64_t));
+    dropout.stored_key = static_cast<const std::uint64_t*>(pointer);
   }
   void working(const void*& pointer, std::int64_t count) {
     in(pointer, count, working_bytes(dtype_));
@@ -48,18 +66,6 @@ class DeviceArrays {
   }
 
  private:
-  void in(const void*& pointer, std::int64_t count, std::size_t size) {
-    if (pointer == nullptr)
-      return;
-    auto& copy = copies_[pointer];
-    if (!copy.defined() && count > 0)
-      copy = torch::from_blob(const_cast<void*>(pointer),
-                              {count * static_cast<std::int64_t>(size)},
-                              torch::dtype(at::kByte))
-                 .cuda();
-    if (copy.defined())
-      pointer = copy.const_data_ptr();
-  }
   void out(void*& pointer, std::int64_t count, std::size_t size) {
     if (pointer == nullptr || count == 0)
       return;
@@ -92,6 +98,8 @@ struct Sizes {
 void move_inputs(DeviceArrays& arrays, AttentionInputs& in, const PreparedGraph& graph) {
   const Sizes sizes(in);
   in.graph = &graph;
+  arrays.stored_key(in.attention_dropout);
+  arrays.stored_key(in.message_dropout);
   arrays.table(in.value, in.nodes * sizes.row);
   arrays.table(in.query, in.rows * sizes.score_row);
   arrays.table(in.key, in.nodes * sizes.score_row);
@@ -196,6 +204,19 @@ void sparse(const SparseProjectionArgs& host, bool backward) {
   arrays.copy_back();
 }
 
+void drop_features(const FeatureDropoutArgs& host) {
+  FeatureDropoutArgs args = host;
+  DeviceArrays arrays(args.dtype);
+  arrays.stored_key(args.dropout);
+  const void* ids = args.global_id;
+  arrays.in(ids, args.rows, sizeof(std::int64_t));
+  args.global_id = static_cast<const std::int64_t*>(ids);
+  arrays.table(args.x, args.rows * args.width);
+  arrays.table_out(args.out, args.rows * args.width);
+  plugin().kernels()->feature_dropout(args);
+  arrays.copy_back();
+}
+
 /// The workspace of the device's call is its own; asked on the host, some bytes stand for it.
 std::size_t some_bytes() {
   return 64;
@@ -219,7 +240,8 @@ std::vector<KernelVariant> kernel_variants() {
                                     backward,
                                     weights,
                                     [](const SparseProjectionArgs& args) { sparse(args, false); },
-                                    [](const SparseProjectionArgs& args) { sparse(args, true); }};
+                                    [](const SparseProjectionArgs& args) { sparse(args, true); },
+                                    drop_features};
   return {{"cuda", &table, 0}};
 }
 

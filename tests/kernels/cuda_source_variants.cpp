@@ -39,7 +39,8 @@ const KernelTable& executed_cuda_kernels() {
       [](const AttentionBackwardArgs& args) { cuda_kernels().backward(DeviceCall(args).args); },
       [](const AttentionWeightsArgs& args) { cuda_kernels().weights(DeviceCall(args).args); },
       cuda_kernels().sparse_project,
-      cuda_kernels().sparse_project_backward};
+      cuda_kernels().sparse_project_backward,
+      cuda_kernels().feature_dropout};
   return table;
 }
 

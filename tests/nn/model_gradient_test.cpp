@@ -389,14 +389,16 @@ TEST(KeyedDropout, DependsOnGlobalIdsOnly) {
   const at::Tensor x = torch::ones({500, 30});
   const at::Tensor id = torch::arange(500, torch::kInt64);
   const RandomKey key = make_random_key(1, RandomPurpose::kInputDropout, 2, 3);
-  const at::Tensor whole = keyed_dropout(x, id, 0.6, key);
+  const auto dropped = [&](const at::Tensor& ids, RandomKey with) {
+    return keyed_dropout(x, ids.const_data_ptr<std::int64_t>(), {0.6, with}, cpu_kernels());
+  };
+  const at::Tensor whole = dropped(id, key);
   const at::Tensor order = torch::randperm(500);
-  EXPECT_TRUE(torch::equal(keyed_dropout(x, id.index_select(0, order), 0.6, key),
-                           whole.index_select(0, order)));
+  EXPECT_TRUE(torch::equal(dropped(id.index_select(0, order), key), whole.index_select(0, order)));
   EXPECT_NEAR((whole == 0).to(torch::kDouble).mean().item<double>(), 0.6, 0.02);
   EXPECT_NEAR(whole.max().item<double>(), 2.5, 1e-6);
-  EXPECT_FALSE(torch::equal(
-      whole, keyed_dropout(x, id, 0.6, make_random_key(1, RandomPurpose::kInputDropout, 3, 3))));
+  EXPECT_FALSE(
+      torch::equal(whole, dropped(id, make_random_key(1, RandomPurpose::kInputDropout, 3, 3))));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/huge_pages.h"
+#include "kernels/feature_dropout.h"
 
 namespace regatta {
 namespace cpu {
@@ -59,6 +60,7 @@ const KernelTable& cpu_kernels() {
       cpu::attention_weights,
       cpu::project,
       cpu::project_backward,
+      feature_dropout,
   };
   return table;
 }

@@ -37,7 +37,7 @@ template <class T>
 struct DropoutPlan {
   explicit DropoutPlan(const DropoutArgs& args)
       : active(args.probability > 0),
-        key(args.key.value),
+        key(args.key_now().value),
         threshold(dropout_threshold(args.probability)),
         scale(static_cast<T>(1 / (1 - args.probability))) {}
 

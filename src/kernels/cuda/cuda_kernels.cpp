@@ -297,6 +297,18 @@ void sparse_project_backward(const SparseProjectionArgs& args) {
   });
 }
 
+void drop_features(const FeatureDropoutArgs& args) {
+  if (args.rows == 0 || args.width == 0)
+    return;
+  REGATTA_CHECK(args.dtype != KernelType::kBFloat16, "feature dropout is fp32 or fp64");
+  REGATTA_CHECK(args.global_id != nullptr && args.x != nullptr && args.out != nullptr,
+                "feature dropout without its arrays");
+  check_launch(args.dtype == KernelType::kFloat64
+                   ? launch_feature_dropout(device_features<double>(args), stream())
+                   : launch_feature_dropout(device_features<float>(args), stream()),
+               "input dropout");
+}
+
 }  // namespace
 }  // namespace cuda
 
@@ -314,6 +326,7 @@ const KernelTable& cuda_kernels() {
       cuda::weights,
       cuda::sparse_project,
       cuda::sparse_project_backward,
+      cuda::drop_features,
   };
   return table;
 }

@@ -28,6 +28,7 @@ DeviceDropout device_dropout(const DropoutArgs& dropout) {
   if (dropout.probability == 0)
     return {};
   return {dropout.key.value,
+          dropout.stored_key,
           dropout_threshold(dropout.probability),
           1 / (1 - dropout.probability),
           true};
@@ -77,6 +78,18 @@ DeviceAttention<T> device_attention(const AttentionInputs& in) {
   return out;
 }
 
+template <class W>
+DeviceFeatures<W> device_features(const FeatureDropoutArgs& args) {
+  DeviceFeatures<W> out;
+  out.rows = args.rows;
+  out.width = args.width;
+  out.global_id = args.global_id;
+  out.x = static_cast<const W*>(args.x);
+  out.out = static_cast<W*>(args.out);
+  out.dropout = device_dropout(args.dropout);
+  return out;
+}
+
 template <class T>
 DeviceSparse<T> device_sparse(const SparseProjectionArgs& args) {
   const PreparedSparse& x = *args.x;
@@ -98,6 +111,8 @@ DeviceSparse<T> device_sparse(const SparseProjectionArgs& args) {
 template DeviceAttention<float> device_attention(const AttentionInputs&);
 template DeviceAttention<double> device_attention(const AttentionInputs&);
 template DeviceAttention<BFloat16> device_attention(const AttentionInputs&);
+template DeviceFeatures<float> device_features(const FeatureDropoutArgs&);
+template DeviceFeatures<double> device_features(const FeatureDropoutArgs&);
 template DeviceSparse<float> device_sparse(const SparseProjectionArgs&);
 template DeviceSparse<double> device_sparse(const SparseProjectionArgs&);
 template DeviceSparse<BFloat16> device_sparse(const SparseProjectionArgs&);

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "kernels/cuda/device_launches.h"
+#include "kernels/feature_dropout.h"
 
 namespace regatta::cuda {
 
 DeviceDropout device_dropout(const DropoutArgs& dropout);
+template <class W>
+DeviceFeatures<W> device_features(const FeatureDropoutArgs& args);
 DeviceSchedule device_schedule(const DegreeSchedule& schedule, const std::int64_t* ptr);
 
 template <class T>

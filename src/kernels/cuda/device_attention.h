@@ -14,8 +14,9 @@ enum class Logits { kGat, kGatv2, kDot, kGiven };
 
 struct DeviceDropout {
   std::uint64_t key = 0;
-  std::uint32_t threshold = 0;  ///< an element survives when its word reaches it
-  double scale = 1;             ///< of survivors; 1 when there is no dropout
+  const std::uint64_t* stored_key = nullptr;  ///< read in place of `key` where not null
+  std::uint32_t threshold = 0;                ///< an element survives when its word reaches it
+  double scale = 1;                           ///< of survivors; 1 when there is no dropout
   bool on = false;
 };
 
@@ -151,6 +152,16 @@ inline std::int64_t task_count(const DeviceSchedule& tasks, const Layout& layout
   const std::int64_t slots = layout.edge_slots;
   return tasks.pieces + tasks.warp_items + (tasks.short_items + slots - 1) / slots;
 }
+
+/// Rows of dense features under input dropout; W is float or double.
+template <class W>
+struct DeviceFeatures {
+  std::int64_t rows = 0, width = 0;
+  const std::int64_t* global_id = nullptr;
+  const W* x = nullptr;
+  W* out = nullptr;
+  DeviceDropout dropout;
+};
 
 template <class T>
 struct DeviceSparse {

@@ -99,6 +99,10 @@ cudaError_t launch_column_sums(const S* in,
                                cudaStream_t stream);
 std::int64_t column_sum_space(std::int64_t rows, std::int64_t columns);
 
+/// out = mask (.) x, four features a thread.
+template <class W>
+cudaError_t launch_feature_dropout(const DeviceFeatures<W>& features, cudaStream_t stream);
+
 template <class T>
 cudaError_t launch_sparse(const DeviceSparse<T>& x, const T* weight, T* out, cudaStream_t stream);
 template <class T>

@@ -71,20 +71,27 @@ REGATTA_DEVICE void store_packet(T* to, const Packet<T, V>& packet) {
   *reinterpret_cast<Packet<T, V>*>(to) = packet;
 }
 
-/// 0 or the survivors' scale for element `element` of the thing with this id: the words of
-/// core/rng.
-REGATTA_DEVICE double dropout_factor(const DeviceDropout& dropout,
-                                     std::int64_t id,
-                                     std::int64_t element) {
+/// The words of core/rng for four elements of the thing with this id.
+REGATTA_DEVICE r123::Philox4x32::ctr_type dropout_words(const DeviceDropout& dropout,
+                                                        std::int64_t id,
+                                                        std::int64_t group_of_four) {
   const auto counter = static_cast<std::uint64_t>(id);
-  const auto group = static_cast<std::uint64_t>(element / 4);
+  const auto group = static_cast<std::uint64_t>(group_of_four);
+  const std::uint64_t key = dropout.stored_key != nullptr ? *dropout.stored_key : dropout.key;
   const r123::Philox4x32::ctr_type c = {{static_cast<std::uint32_t>(counter),
                                          static_cast<std::uint32_t>(counter >> 32),
                                          static_cast<std::uint32_t>(group),
                                          static_cast<std::uint32_t>(group >> 32)}};
   const r123::Philox4x32::key_type k = {
-      {static_cast<std::uint32_t>(dropout.key), static_cast<std::uint32_t>(dropout.key >> 32)}};
-  const auto words = r123::Philox4x32{}(c, k);
+      {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
+  return r123::Philox4x32{}(c, k);
+}
+
+/// 0 or the survivors' scale for element `element`.
+REGATTA_DEVICE double dropout_factor(const DeviceDropout& dropout,
+                                     std::int64_t id,
+                                     std::int64_t element) {
+  const auto words = dropout_words(dropout, id, element / 4);
   const auto at = static_cast<int>(element % 4);
   const std::uint32_t word = at == 0   ? words[0]
                              : at == 1 ? words[1]

@@ -21,7 +21,7 @@ inline double dropout_factor(const DropoutArgs& dropout, std::int64_t id, std::i
   if (dropout.probability == 0)
     return 1;
   const auto words = random_words(
-      dropout.key, static_cast<std::uint64_t>(id), static_cast<std::uint64_t>(element / 4));
+      dropout.key_now(), static_cast<std::uint64_t>(id), static_cast<std::uint64_t>(element / 4));
   const bool kept = words[index(element % 4)] >= dropout_threshold(dropout.probability);
   return kept ? 1 / (1 - dropout.probability) : 0;
 }

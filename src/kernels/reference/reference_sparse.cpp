@@ -1,5 +1,6 @@
 // Reference sparse x dense product, its gradient, and the table of reference kernels.
 #include "kernels/attention_checks.h"
+#include "kernels/feature_dropout.h"
 #include "kernels/reference/edge_math.h"
 #include "kernels/reference/reference_attention.h"
 
@@ -81,6 +82,7 @@ const KernelTable& reference_kernels() {
       reference::weights,
       reference::sparse_project,
       reference::sparse_project_backward,
+      feature_dropout,
   };
   return table;
 }
