@@ -184,6 +184,22 @@ class Gradients {
         product_(static_cast<W*>(pass.product)) {}
 
   void run(const EdgePieces& pieces) const {
+    if (terms_.query_values() > 0)
+      return run_with_query(pieces);
+    pieces.run([&](const EdgePiece& piece) {
+      for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+        const std::int64_t k = i - piece.items.begin;
+        edges(static_cast<std::size_t>(i),
+              static_cast<std::size_t>(piece.begin[k]),
+              static_cast<std::size_t>(piece.end[k]),
+              nullptr);
+      }
+    });
+  }
+
+ private:
+  /// With sums over each row's edges.
+  void run_with_query(const EdgePieces& pieces) const {
     sum_edges<W>(
         pieces,
         terms_.query_values(),
@@ -199,7 +215,6 @@ class Gradients {
         });
   }
 
- private:
   void edges(std::size_t i, std::size_t begin, std::size_t end, W* query_sums) const {
     W* value = value_ + begin * group_.stride;
     W* product = product_ + begin * group_.stride;

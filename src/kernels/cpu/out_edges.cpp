@@ -24,7 +24,7 @@ void reorder(const AttentionInputs& in,
   const auto* from_b = static_cast<const std::byte*>(b.from);
   auto* to_a = static_cast<std::byte*>(a.to);
   auto* to_b = static_cast<std::byte*>(b.to);
-  for_edges(EdgePieces(out), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+  for_edges(EdgePieces(out), [=](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t k = begin; k < end; ++k) {
       const auto at = static_cast<std::size_t>(k);
       const auto e = static_cast<std::size_t>(order[k]);
