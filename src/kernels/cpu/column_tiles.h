@@ -26,6 +26,9 @@ inline constexpr std::size_t kGroupHeads = 4;
 
 std::vector<HeadGroup> head_groups(std::size_t heads);
 
+/// Columns of the widest tile: four blocks of floats.
+inline constexpr std::size_t kMostTileColumns = 64;
+
 /// Columns first .. first+count-1 of a row; packed they take `blocks` blocks of 64 bytes of working
 /// values.
 struct ColumnTile {

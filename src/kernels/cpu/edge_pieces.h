@@ -74,6 +74,15 @@ class EdgePieces {
     parallel_pieces(count(), [&](std::int64_t p) { body(piece(p)); });
   }
 
+  /// body(EdgePiece, of_part) over threads, which leaves the value of a hub's part in
+  /// of_part[part number]; then merge.
+  template <class Value, class Body, class Add, class Finish>
+  void run_merged(const Body& body, const Add& add, const Finish& finish) const {
+    std::vector<Value> of_part(parts());
+    run([&](const EdgePiece& piece) { body(piece, of_part); });
+    merge(of_part, add, finish);
+  }
+
   /// body(HubPart) over threads, for what needs the values that all parts gave before.
   template <class Body>
   void run_parts(const Body& body) const {

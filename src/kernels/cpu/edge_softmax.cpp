@@ -186,14 +186,11 @@ class Gradients {
   void run(const EdgePieces& pieces) const {
     if (terms_.query_values() > 0)
       return run_with_query(pieces);
-    pieces.run([&](const EdgePiece& piece) {
-      for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
-        const std::int64_t k = i - piece.items.begin;
-        edges(static_cast<std::size_t>(i),
-              static_cast<std::size_t>(piece.begin[k]),
-              static_cast<std::size_t>(piece.end[k]),
-              nullptr);
-      }
+    for_edges(pieces, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+      edges(static_cast<std::size_t>(i),
+            static_cast<std::size_t>(begin),
+            static_cast<std::size_t>(end),
+            nullptr);
     });
   }
 

@@ -33,8 +33,7 @@ namespace {
 template <class S>
 class StoreSource {
   using W = Working<S>;
-  static constexpr std::size_t kMostColumns = 64;  ///< four blocks of floats
-  static constexpr std::size_t kVectors = kMostColumns / hn::MaxLanes(BlockTag<W>());
+  static constexpr std::size_t kVectors = kMostTileColumns / hn::MaxLanes(BlockTag<W>());
 
  public:
   StoreSource(const AttentionBackwardArgs& args,
@@ -105,7 +104,7 @@ class StoreSource {
 
   const AttentionBackwardArgs& args_;
   const std::uint64_t* kept_;  ///< bits of the tile, with message dropout
-  TileHeads<W, kMostColumns> tile_heads_;
+  TileHeads<W, kMostTileColumns> tile_heads_;
   std::size_t first_head_;
   std::size_t width_, heads_;
   const S* value_;

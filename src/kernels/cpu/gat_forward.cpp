@@ -59,7 +59,6 @@ namespace {
 template <class S>
 class StoreRow {
   using W = Working<S>;
-  static constexpr std::size_t kMostColumns = 64;  ///< four blocks of floats
 
  public:
   /// `positive` holds kWeightSlack bytes more.
@@ -111,7 +110,7 @@ class StoreRow {
   }
 
   const AttentionForwardArgs& args_;
-  TileWeights<W, kMostColumns> tile_heads_;
+  TileWeights<W, kMostTileColumns> tile_heads_;
   std::size_t width_, heads_;
   S* out_;
   S* correction_;

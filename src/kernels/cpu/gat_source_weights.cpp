@@ -29,10 +29,8 @@ class SourceWeights {
         gradient_(static_cast<W*>(pass.source_gradient)) {}
 
   void run(const EdgePieces& pieces) const {
-    std::vector<Sums> of_part(pieces.parts());
-    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
-    pieces.merge(
-        of_part,
+    pieces.run_merged<Sums>(
+        [&](const EdgePiece& piece, std::vector<Sums>& of_part) { run_piece(piece, of_part); },
         [](Sums& total, const Sums& sums) {
           for (std::size_t h = 0; h < kStride; ++h) total[h] += sums[h];
         },

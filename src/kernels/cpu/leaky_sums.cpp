@@ -16,14 +16,6 @@
 
 #include <vector>
 
-#ifndef REGATTA_LEAKY_SUMS_ONCE
-#define REGATTA_LEAKY_SUMS_ONCE
-namespace regatta::cpu {
-/// Columns of a line of parts: the widest tile.
-inline constexpr std::size_t kPartColumns = 64;
-}  // namespace regatta::cpu
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
@@ -45,10 +37,8 @@ class TileSlopes {
         weight_(static_cast<const W*>(pass.weight)) {}
 
   void run(const EdgePieces& pieces) const {
-    std::vector<Sums> of_part(pieces.parts());
-    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
-    pieces.merge(
-        of_part,
+    pieces.run_merged<Sums>(
+        [&](const EdgePiece& piece, std::vector<Sums>& of_part) { run_piece(piece, of_part); },
         [](Sums& total, const Sums& sums) {
           for (std::size_t c = 0; c < kColumns; ++c) total.of_column[c] += sums.of_column[c];
         },
@@ -65,10 +55,10 @@ class TileSlopes {
   void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
     const std::size_t lines = 1 + leaky_.features();
     W* parts = kParts ? static_cast<W*>(pass_.parts) +
-                            static_cast<std::size_t>(piece.number) * lines * kPartColumns
+                            static_cast<std::size_t>(piece.number) * lines * kMostTileColumns
                       : nullptr;
     if (kParts)
-      std::fill_n(parts, lines * kPartColumns, W{0});
+      std::fill_n(parts, lines * kMostTileColumns, W{0});
     Sums own;
     Sums& sums = piece.part == nullptr ? own : of_part[piece.part->number];
     for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
@@ -122,14 +112,14 @@ class TileSlopes {
       if constexpr (kParts) {
         value[v] = hn::MulAdd(slope, u, value[v]);
         if constexpr (kFeatures)
-          add_features(d, e, slope, parts + kPartColumns + v * kLanes);
+          add_features(d, e, slope, parts + kMostTileColumns + v * kLanes);
       }
     }
   }
 
   HWY_INLINE void add_features(D d, std::int64_t e, V slope, W* line) const {
     const W* x = leaky_.features_of(e);
-    for (std::size_t f = 0; f < leaky_.features(); ++f, line += kPartColumns)
+    for (std::size_t f = 0; f < leaky_.features(); ++f, line += kMostTileColumns)
       hn::Store(hn::MulAdd(hn::Set(d, x[f]), slope, hn::Load(d, line)), d, line);
   }
 
@@ -181,8 +171,8 @@ void leaky_sums(const LeakySums& pass) {
 
 std::size_t leaky_parts_bytes(const AttentionInputs& in) {
   const std::int64_t lines = 1 + (in.edge.weight == nullptr ? 0 : in.edge.features);
-  return static_cast<std::size_t>(EdgePieces(in_edge_lists(in)).count() * lines) * kPartColumns *
-         working_bytes(in.dtype);
+  return static_cast<std::size_t>(EdgePieces(in_edge_lists(in)).count() * lines) *
+         kMostTileColumns * working_bytes(in.dtype);
 }
 
 namespace {
@@ -197,7 +187,7 @@ void merge_typed(const AttentionBackwardArgs& args, const LeakySums& pass) {
     for (std::size_t c = 0; c < pass.tile.count; ++c) {
       W sum = 0;
       for (std::int64_t p = 0; p < pieces; ++p)
-        sum += parts[(static_cast<std::size_t>(p) * lines + line) * kPartColumns + c];
+        sum += parts[(static_cast<std::size_t>(p) * lines + line) * kMostTileColumns + c];
       const std::size_t column = pass.tile.first + c;
       if (line == 0)
         static_cast<W*>(args.grad_attention_vector)[column] = sum;

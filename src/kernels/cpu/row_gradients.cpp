@@ -39,8 +39,8 @@ void run_sums(WeightedSums& sums, const GradientStore& store) {
 
 /// The same for a store that may be masked by message dropout.
 void run_message_sums(const RowBackward& pass, WeightedSums& sums, const GradientStore& store) {
-  if (store.masked != nullptr)
-    find_kept_messages(*store.masked, sums.tile, pass.memory.kept_messages);
+  if (store.kept != nullptr)
+    find_kept_messages(pass.args.in, sums.tile, pass.memory.kept_messages);
   run_sums(sums, store);
 }
 
@@ -71,8 +71,10 @@ void sum_table(const RowBackward& pass,
 GradientStore message_store(const RowBackward& pass) {
   const AttentionInputs& in = pass.args.in;
   GradientStore store = store_to(pass, pass.args.grad_value, size(in.heads * in.width));
-  store.masked = in.message_dropout.probability > 0 ? &in : nullptr;
-  store.kept = pass.memory.kept_messages;
+  if (in.message_dropout.probability > 0) {
+    store.kept = pass.memory.kept_messages;
+    store.kept_scale = 1 / (1 - in.message_dropout.probability);
+  }
   return store;
 }
 

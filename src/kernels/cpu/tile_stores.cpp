@@ -47,7 +47,7 @@ class RowOfGradient {
   RowOfGradient(const GradientStore& store, std::size_t item, const ColumnTile& tile)
       : store_(store),
         tile_(tile),
-        kept_(store.masked == nullptr ? 0 : store.kept[item]),
+        kept_(store.kept == nullptr ? 0 : store.kept[item]),
         partial_(store.partial == nullptr
                      ? nullptr
                      : static_cast<W*>(store.partial) + item * tile.blocks * (64 / sizeof(W))),
@@ -56,13 +56,12 @@ class RowOfGradient {
 
   void store(const W* sum) const {
     const D d;
-    const W scale =
-        store_.masked == nullptr ? W{1} : DropoutPlan<W>(store_.masked->message_dropout).scale;
+    const auto scale = hn::Set(d, static_cast<W>(store_.kept_scale));
     for (std::size_t k = 0; k < tile_.count; k += hn::Lanes(d)) {
       const std::size_t left = tile_.count - k;
       auto value = hn::Load(d, sum + k);
-      if (store_.masked != nullptr)
-        value = kept_lanes(d, kept_, k, hn::Mul(value, hn::Set(d, scale)));
+      if (store_.kept != nullptr)
+        value = kept_lanes(d, kept_, k, hn::Mul(value, scale));
       if (store_.vector != nullptr)
         value = hn::Mul(
             value, load_storage_n(d, static_cast<const W*>(store_.vector) + tile_.first + k, left));

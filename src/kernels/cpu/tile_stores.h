@@ -19,10 +19,10 @@ FinishSums output_store(KernelType dtype);
 /// A row of a gradient: mu * vector * sum + partial, each where given.
 struct GradientStore {
   KernelType dtype = KernelType::kFloat32;
-  const AttentionInputs* masked = nullptr;  ///< whose message dropout gives mu; null: 1
-  const std::uint64_t* kept = nullptr;      ///< [items] with `masked`: find_kept_messages
-  const void* vector = nullptr;             ///< (w) [row]; null: 1
-  bool add = false;                         ///< `partial`
+  const std::uint64_t* kept = nullptr;  ///< [items] mu as find_kept_messages tells; null: 1
+  double kept_scale = 1;                ///< mu of what is kept
+  const void* vector = nullptr;         ///< (w) [row]; null: 1
+  bool add = false;                     ///< `partial`
   void* partial =
       nullptr;  ///< (w) [items, whole blocks of a tile]: sums of several passes over one tile
   void* rows = nullptr;  ///< storage [items,row]; null: the result goes to `partial`

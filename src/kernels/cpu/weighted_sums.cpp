@@ -8,13 +8,12 @@
 // clang-format on
 
 #include "kernels/cpu/edge_pieces.h"
-#include "kernels/cpu/storage_lanes-inl.h"
+#include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 
 #include <hwy/cache_control.h>
 
 #include <iterator>
-#include <type_traits>
 #include <vector>
 
 HWY_BEFORE_NAMESPACE();
@@ -28,25 +27,18 @@ class TileSums {
   static constexpr std::size_t kLanes = hn::MaxLanes(D());
   static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
   static constexpr bool kTwo = kUse == WeightUse::kMagnitudeAndSecond;
-  using Index = std::conditional_t<sizeof(W) == 8, std::int64_t, std::int32_t>;
 
  public:
   explicit TileSums(const WeightedSums& pass)
       : pass_(pass),
         weight_(static_cast<const W*>(pass.weight)),
         rows_(static_cast<const S*>(pass.table.base)),
-        last_(pass.edges.index + pass.edges.begin[pass.edges.count]) {
-    for (std::size_t c = 0; c < kVectors * kLanes; ++c) {
-      const std::size_t column = pass.tile.first + std::min(c, pass.tile.count - 1);
-      head_[c] = static_cast<Index>(column / pass.width - pass.group.first);
-    }
-  }
+        last_(pass.edges.index + pass.edges.begin[pass.edges.count]),
+        weights_(pass.tile, pass.group, pass.width) {}
 
   void run(const EdgePieces& pieces) const {
-    std::vector<Sums> of_part(pieces.parts());
-    pieces.run([&](const EdgePiece& piece) { run_piece(piece, of_part); });
-    pieces.merge(
-        of_part,
+    pieces.run_merged<Sums>(
+        [&](const EdgePiece& piece, std::vector<Sums>& of_part) { run_piece(piece, of_part); },
         [](Sums& total, const Sums& sums) { total.add(sums); },
         [&](std::int64_t item, const Sums& total) { finish(item, total); });
     hwy::FlushStream();
@@ -100,29 +92,12 @@ class TileSums {
     }
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
     if constexpr (kOneHead) {
-      const auto w = hn::Set(d, weight[head_[0]]);
+      const auto w = weights_.of_one(d, weight);
       add_weighted(
           d, row, [&w](std::size_t) HWY_ATTR { return w; }, sum, sum2);
-    } else if constexpr (kLanes >= kGroupHeads) {
-      const auto w = hn::LoadU(d, weight);
-      add_weighted(
-          d,
-          row,
-          [&](std::size_t v) HWY_ATTR {
-            return hn::TableLookupLanes(w, hn::SetTableIndices(d, head_ + v * kLanes));
-          },
-          sum,
-          sum2);
     } else {
       add_weighted(
-          d,
-          row,
-          [&](std::size_t v) HWY_ATTR {
-            const hn::RebindToSigned<D> di;
-            return hn::GatherIndex(d, weight, hn::Load(di, head_ + v * kLanes));
-          },
-          sum,
-          sum2);
+          d, row, [&](std::size_t v) HWY_ATTR { return weights_.of(d, weight, v); }, sum, sum2);
     }
   }
 
@@ -144,7 +119,7 @@ class TileSums {
   const W* weight_;
   const S* rows_;
   const std::int32_t* last_;
-  alignas(64) Index head_[kVectors * kLanes];  ///< of each column, in the group
+  TileWeights<W, kVectors * kLanes> weights_;
 };
 
 template <class S, std::size_t kBlocks, WeightUse kUse>
