@@ -1,4 +1,5 @@
-// Data parallel loops over threads of this process (OpenMP inside; results never depend on the number).
+// Data parallel loops over threads of this process (OpenMP inside; results never depend on the
+// number).
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@ namespace regatta {
 void set_compute_threads(int threads);
 int compute_threads();
 
-/// Calls `body(piece)` for piece in [0, pieces), dynamically scheduled. Which thread runs a piece is not
-/// fixed, so a piece must not depend on it. The first exception is rethrown in the caller.
+/// Calls `body(piece)` for piece in [0, pieces): each thread its own, then what others left. Which
+/// one runs a piece is not fixed. The first exception is rethrown in the caller.
 void parallel_pieces(std::int64_t pieces, const std::function<void(std::int64_t)>& body);
 
 }  // namespace regatta
