@@ -91,6 +91,15 @@ struct AttentionEpilogue {
   void* y = nullptr;               ///< [R,H,D]
 };
 
+/// What dropout keeps, so that the random numbers are made once a step. Each is null, or holds what
+/// its comment says; without that dropout it is never touched.
+struct KeptBits {
+  std::uint64_t* messages = nullptr;  ///< mu [N, message_words]: bit c%64 of word c/64, c = h*D+d
+  std::uint8_t* edges = nullptr;      ///< m [(H+3)/4, E]: bit h%4 of byte (h/4, e)
+
+  static std::int64_t message_words(std::int64_t columns) { return (columns + 63) / 64; }
+};
+
 /// O_i = sum_j alpha_ij m_ij (mu value)_j. An empty row gives 0 (and logsumexp 0).
 struct AttentionForwardArgs {
   AttentionInputs in;
@@ -100,6 +109,7 @@ struct AttentionForwardArgs {
       nullptr;  ///< (w) L [R,Hs]: alpha_ij = exp(e_ij - L_i); null when no backward follows
   void* correction = nullptr;  ///< gat: C [R,H,D] of the one-gather backward; null when not wanted
   void* edge_out = nullptr;    ///< dot with edge.query (w) [R,H,Fe]: sum_j alpha_ij m_ij x_ij
+  KeptBits kept;               ///< gat on the processor: written for the backward; else null
   AttentionEpilogue epilogue;
   void* workspace = nullptr;  ///< workspace_bytes(), 64-byte aligned; may be null when that is 0
 };
@@ -111,6 +121,7 @@ struct AttentionBackwardArgs {
   const void* logsumexp = nullptr;       ///< (w) L of the forward [R,Hs]
   const void* correction = nullptr;      ///< C of the forward, or null
   const void* edge_out = nullptr;        ///< (w) of the forward, where there was one
+  KeptBits kept;                         ///< of the forward, only read; null: drawn again
   AttentionEpilogue epilogue;            ///< with y of the forward where it had one; y is only read
   const void* grad_out = nullptr;        ///< g [R,H,D]: of y where there is one, else of O
   const void* grad_edge_out = nullptr;   ///< (w) [R,H,Fe], where the forward had edge_out
@@ -150,6 +161,9 @@ struct SparseProjectionArgs {
   void* out = nullptr;             ///< forward: Y [rows,K]
   const void* grad_out = nullptr;  ///< backward: dY [rows,K]
   void* grad_weight = nullptr;     ///< backward (w): dW [F,K], overwritten
+  /// [nnz] or null: 1 where input dropout keeps an entry, in the order by row. On the processor the
+  /// forward writes those of its rows, and a backward that gets them draws nothing again.
+  std::uint8_t* kept = nullptr;
   /// Another product of the same x, rows, dropout and type, made in the same pass where a device
   /// can.
   const SparseProjectionArgs* also = nullptr;

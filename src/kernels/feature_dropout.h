@@ -15,6 +15,10 @@ struct FeatureDropoutArgs {
   DropoutArgs dropout;                      ///< counter (global id, feature/4), word feature%4
   const void* x = nullptr;                  ///< [N,F]
   void* out = nullptr;                      ///< [N,F]: mask (.) x; may be x itself
+  /// [N, (F+63)/64]: bit f%64 of word f/64. Null, or written for later calls, which with `known`
+  /// read it in place of random numbers where a device can.
+  std::uint64_t* kept = nullptr;
+  bool known = false;
 };
 
 /// In host memory. The backward is the same call on the gradient. Equal bits for any number of

@@ -2,6 +2,7 @@
 #include "kernels/prepared_graph.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace regatta {
@@ -60,6 +61,8 @@ PreparedSparse prepare_sparse(std::int64_t rows,
   std::vector<std::int64_t> next(ptr.begin(), ptr.end() - 1);
   std::vector<std::int32_t> entry_row(column.size());
   std::vector<float> entry_value(column.size());
+  const bool placed = column.size() <= std::numeric_limits<std::int32_t>::max();
+  std::vector<std::int32_t> entry_place(placed ? column.size() : 0);
   for (std::int64_t row = 0; row < rows; ++row) {
     const auto r = static_cast<std::size_t>(row);
     for (std::int64_t k = row_ptr[r]; k < row_ptr[r + 1]; ++k) {
@@ -67,6 +70,8 @@ PreparedSparse prepare_sparse(std::int64_t rows,
       const auto slot = static_cast<std::size_t>(next[static_cast<std::size_t>(column[entry])]++);
       entry_row[slot] = static_cast<std::int32_t>(row);
       entry_value[slot] = value[entry];
+      if (placed)
+        entry_place[slot] = static_cast<std::int32_t>(k);
     }
   }
   PreparedSparse x;
@@ -79,6 +84,7 @@ PreparedSparse prepare_sparse(std::int64_t rows,
   x.column_ptr = std::move(ptr);
   x.column_row = std::move(entry_row);
   x.column_value = std::move(entry_value);
+  x.column_entry = std::move(entry_place);
   return x;
 }
 

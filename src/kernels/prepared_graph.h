@@ -64,6 +64,9 @@ struct PreparedSparse {
   SharedArray<std::int64_t> column_ptr;  ///< [F+1]
   SharedArray<std::int32_t> column_row;  ///< [nnz] row of each entry by column, ascending
   SharedArray<float> column_value;       ///< [nnz]
+  /// [nnz] place of each entry by column in the order by row; empty where 32 bits do not hold it
+  /// and on a device.
+  SharedArray<std::int32_t> column_entry;
 };
 
 PreparedSparse prepare_sparse(std::int64_t rows,

@@ -85,8 +85,24 @@ at::Tensor workspace(std::size_t bytes, const at::Tensor& like) {
 
 /// What a forward leaves behind.
 struct Forward {
-  at::Tensor out, y, logsumexp, correction, edge_out;
+  at::Tensor out, y, logsumexp, correction, edge_out, kept_messages, kept_edges;
 };
+
+KeptBits kept_bits(const at::Tensor& messages, const at::Tensor& edges) {
+  return {static_cast<std::uint64_t*>(writable(messages)),
+          static_cast<std::uint8_t*>(writable(edges))};
+}
+
+/// Room for what the processor's kernels keep of dropout.
+void add_kept_bits(const AttentionCall& call, const at::Tensor& value, Forward& result) {
+  if (call.kind != AttentionKind::kGat || !value.is_cpu())
+    return;
+  if (call.message_dropout.probability > 0)
+    result.kept_messages = torch::empty(
+        {value.size(0), KeptBits::message_words(value.size(1) * value.size(2))}, torch::kInt64);
+  if (call.attention_dropout.probability > 0)
+    result.kept_edges = torch::empty({(value.size(1) + 3) / 4, call.edges}, torch::kByte);
+}
 
 /// `keep`: a backward, or a reader of L, follows.
 Forward run_forward(const AttentionCall& call, const AttentionTensors& t, bool keep) {
@@ -104,6 +120,7 @@ Forward run_forward(const AttentionCall& call, const AttentionTensors& t, bool k
     result.logsumexp = torch::empty({call.rows, args.in.logit_heads()}, working);
     if (call.kind == AttentionKind::kGat)
       result.correction = torch::empty_like(result.out);
+    add_kept_bits(call, value, result);
   }
   if (t[kEdgeQuery].defined())
     result.edge_out = torch::empty({call.rows, heads, args.in.edge.features}, working);
@@ -111,6 +128,7 @@ Forward run_forward(const AttentionCall& call, const AttentionTensors& t, bool k
   args.logsumexp = writable(result.logsumexp);
   args.correction = writable(result.correction);
   args.edge_out = writable(result.edge_out);
+  args.kept = kept_bits(result.kept_messages, result.kept_edges);
   args.epilogue = make_epilogue(call, pointer(t[kBias]), pointer(t[kResidual]), writable(result.y));
   const at::Tensor scratch = workspace(call.kernels->forward_workspace_bytes(args), value);
   args.workspace = scratch.mutable_data_ptr();
@@ -136,6 +154,7 @@ struct Plan : torch::CustomClassHolder {
   std::array<bool, kTensorRoles> saved{};
   bool keep = false;
   bool has_y = false, has_correction = false, has_edge_out = false;
+  bool has_kept_messages = false, has_kept_edges = false;
 };
 
 /// Takes the next saved tensor where there is one.
@@ -217,6 +236,8 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     const at::Tensor y = saved.next(plan->has_y);
     const at::Tensor correction = saved.next(plan->has_correction);
     const at::Tensor edge_out = saved.next(plan->has_edge_out);
+    const at::Tensor kept_messages = saved.next(plan->has_kept_messages);
+    const at::Tensor kept_edges = saved.next(plan->has_kept_edges);
 
     AttentionBackwardArgs args;
     args.in = make_inputs(plan->call, tensors);
@@ -224,6 +245,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     args.logsumexp = pointer(logsumexp);
     args.correction = pointer(correction);
     args.edge_out = pointer(edge_out);
+    args.kept = kept_bits(kept_messages, kept_edges);
     const at::Tensor grad_out = grads[0].defined() ? grads[0].contiguous() : torch::zeros_like(out);
     args.grad_out = pointer(grad_out);
     Unpacker others({grads.begin() + 1, grads.end()});
@@ -265,7 +287,10 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     plan.has_y = result.y.defined();
     plan.has_correction = result.correction.defined();
     plan.has_edge_out = result.edge_out.defined();
-    for (const at::Tensor& tensor : {result.y, result.correction, result.edge_out}) {
+    plan.has_kept_messages = result.kept_messages.defined();
+    plan.has_kept_edges = result.kept_edges.defined();
+    for (const at::Tensor& tensor :
+         {result.y, result.correction, result.edge_out, result.kept_messages, result.kept_edges}) {
       if (tensor.defined())
         list.push_back(tensor);
     }

@@ -150,7 +150,7 @@ at::Tensor AttentionLayer::residual(const PassContext& pass,
 }
 
 at::Tensor AttentionLayer::combine(const at::Tensor& heads) const {
-  if (options_.combine == "concat")
+  if (concatenates())
     return heads.flatten(1);
   return heads.to(working_type(heads.scalar_type())).mean(1);
 }
@@ -167,7 +167,7 @@ at::Tensor AttentionLayer::forward(const PassContext& pass, const at::Tensor& x)
   const at::Tensor added = residual(pass, input, x);
   const auto activation = fused_activation(options_.activation);
   at::Tensor y;
-  if (options_.combine == "concat" && activation && attention_->fuses() && !norm_comes("after")) {
+  if (concatenates() && activation && attention_->fuses() && !norm_comes("after")) {
     const FusedEpilogue epilogue{*activation, bias_, added};
     y = combine(attention_->attend(pass, input, &epilogue));
   } else {

@@ -32,6 +32,8 @@ class AttentionLayer : public torch::nn::Module {
   void check_input(const PassContext& pass, const at::Tensor& x) const;
   LayerInput input_of(const PassContext& pass, const at::Tensor& x) const;
   at::Tensor residual(const PassContext& pass, const LayerInput& input, const at::Tensor& x) const;
+  /// Whether heads stand side by side: one head is its own mean.
+  bool concatenates() const { return options_.combine == "concat" || options_.heads == 1; }
   at::Tensor combine(const at::Tensor& heads) const;
   at::Tensor feed_forward(const PassContext& pass, const at::Tensor& y) const;
   bool norm_comes(const char* place) const {

@@ -123,7 +123,7 @@ std::int64_t memory_of(const Batch& batch) {
       bytes += static_cast<std::size_t>(tensor.nbytes());
   }
   if (batch.features.sparse)
-    bytes += batch.features.sparse->value.size() * 16;
+    bytes += batch.features.sparse->value.size() * 20;
   return static_cast<std::int64_t>(bytes);
 }
 

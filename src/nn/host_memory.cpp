@@ -6,8 +6,9 @@
 namespace regatta {
 namespace {
 
-// The C library maps blocks of this size and more and returns them to the system when freed.
-constexpr std::size_t kLeastBytes = 128 << 10;
+// From 128 KiB on the C library maps blocks and returns them to the system when freed; aligned ones
+// far below that already cost it more than a pool's look-up.
+constexpr std::size_t kLeastBytes = 16 << 10;
 
 void give_block(void* block) {
   if (!host_tensor_blocks().give(block))

@@ -11,9 +11,19 @@ namespace {
 struct Call : torch::CustomClassHolder {
   Call(const FeatureDropoutArgs& call, const KernelTable& table) : args(call), kernels(table) {}
 
-  at::Tensor masked(const at::Tensor& x) const {
+  /// Bits for the backward, an eighth of a byte an element, where there will be one.
+  void keep_bits(const at::Tensor& x) {
+    if (x.is_cpu() && x.requires_grad() && at::GradMode::is_enabled())
+      kept = torch::empty({x.size(0), KeptBits::message_words(x.size(1))}, torch::kInt64);
+  }
+
+  at::Tensor masked(const at::Tensor& x, bool known) const {
     at::Tensor out = torch::empty_like(x);
     FeatureDropoutArgs whole = args;
+    if (kept.defined()) {
+      whole.kept = reinterpret_cast<std::uint64_t*>(kept.mutable_data_ptr<std::int64_t>());
+      whole.known = known;
+    }
     whole.x = x.const_data_ptr();
     whole.out = out.mutable_data_ptr();
     kernels.feature_dropout(whole);
@@ -22,21 +32,21 @@ struct Call : torch::CustomClassHolder {
 
   FeatureDropoutArgs args;
   const KernelTable& kernels;
+  at::Tensor kept;
 };
 
-/// Keeps no mask: the backward makes it again.
 struct KeyedDropout : torch::autograd::Function<KeyedDropout> {
   static at::Tensor forward(torch::autograd::AutogradContext* context,
                             const at::Tensor& x,
                             const c10::intrusive_ptr<Call>& call) {
     context->saved_data["call"] = c10::IValue::make_capsule(call);
-    return call->masked(x.contiguous());
+    return call->masked(x.contiguous(), false);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list grads) {
     const auto call =
         c10::dynamic_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
-    return {call->masked(grads[0].contiguous()), at::Tensor()};
+    return {call->masked(grads[0].contiguous(), true), at::Tensor()};
   }
 };
 
@@ -54,7 +64,9 @@ at::Tensor keyed_dropout(const at::Tensor& x,
   args.width = x.size(1);
   args.global_id = global_id;
   args.dropout = dropout;
-  return KeyedDropout::apply(x, c10::make_intrusive<Call>(args, kernels));
+  auto call = c10::make_intrusive<Call>(args, kernels);
+  call->keep_bits(x);
+  return KeyedDropout::apply(x, call);
 }
 
 }  // namespace regatta

@@ -18,4 +18,9 @@ at::Tensor keyed_dropout(const at::Tensor& x,
                          const DropoutArgs& dropout,
                          const KernelTable& kernels);
 
+/// Bytes that a row of so many columns takes for its dropout's bits, kept for the backward.
+inline std::int64_t kept_bits_bytes(std::int64_t columns) {
+  return 8 * KeptBits::message_words(columns);
+}
+
 }  // namespace regatta

@@ -23,6 +23,11 @@ at::Tensor dropped(const Batch& batch, const at::Tensor& x, const DropoutArgs& d
       .to(x.scalar_type());
 }
 
+/// x itself where it has no more rows: a view would cost a copy of its gradient.
+at::Tensor first_rows(const at::Tensor& x, std::int64_t rows) {
+  return x.size(0) == rows ? x : x.narrow(0, 0, rows);
+}
+
 }  // namespace
 
 LayerInput::LayerInput(const Batch& batch,
@@ -38,7 +43,7 @@ at::Tensor LayerInput::project(const at::Tensor& weight,
                                std::int64_t rows,
                                at::ScalarType type) const {
   if (x_.defined())
-    return dense_product(x_.narrow(0, 0, rows), weight, type);
+    return dense_product(first_rows(x_, rows), weight, type);
   return sparse_project(batch_, rows, weight, type, dropout_).front();
 }
 
@@ -58,7 +63,7 @@ std::vector<at::Tensor> LayerInput::project_all(const std::vector<Projection>& p
     same_types = same_types && each.type == first.type;
   }
   if (same_rows && x_.defined())
-    return dense_products(x_.narrow(0, 0, first.rows), weights, types);
+    return dense_products(first_rows(x_, first.rows), weights, types);
   if (same_rows && same_types)
     return sparse_project(batch_, first.rows, weights, first.type, dropout_);
   for (const Projection& each : projections)
@@ -68,7 +73,7 @@ std::vector<at::Tensor> LayerInput::project_all(const std::vector<Projection>& p
 
 at::Tensor LayerInput::dense(std::int64_t rows) const {
   if (x_.defined())
-    return x_.narrow(0, 0, rows);
+    return first_rows(x_, rows);
   return dropped(batch_, densified(batch_, rows), dropout_);
 }
 

@@ -2,12 +2,14 @@
 
 #include "core/error.h"
 #include "kernels/dense_product.h"
+#include "nn/joined_columns.h"
 #include "nn/precision.h"
 
 #include <torch/torch.h>
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace regatta {
@@ -112,6 +114,12 @@ at::Tensor column_sums(const at::Tensor& y) {
   return weight_gradient({}, y.contiguous()).view({y.size(1)});
 }
 
+/// The products of x and several weights by one, where they share a vector.
+variable_list joined_products(const at::Tensor& x, at::TensorList weights) {
+  const at::Tensor joined = join_columns(weights);
+  return split_columns(products_of(x, joined, joined.scalar_type()).front(), weights);
+}
+
 /// Inputs are x and the weights.
 struct RowBlockProducts : torch::autograd::Function<RowBlockProducts> {
   static variable_list forward(AutogradContext* context,
@@ -121,20 +129,39 @@ struct RowBlockProducts : torch::autograd::Function<RowBlockProducts> {
     variable_list saved;
     for (const at::Tensor& input : inputs) saved.push_back(input.contiguous());
     context->save_for_backward(saved);
-    return products_of(saved[0], at::TensorList(saved).slice(1), types);
+    const at::TensorList weights = at::TensorList(saved).slice(1);
+    const bool rounded = std::find(types.begin(), types.end(), at::kBFloat16) != types.end();
+    return !rounded && share_a_vector(weights) ? joined_products(saved[0], weights)
+                                               : products_of(saved[0], weights, types);
   }
+
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
     variable_list result(saved.size() + 1), dy, weights;  // none for the types
+    std::vector<std::size_t> places;
     for (std::size_t k = 0; k < grads.size(); ++k) {
       if (!grads[k].defined())
         continue;
       dy.push_back(grads[k].contiguous());
       weights.push_back(saved[k + 1]);
-      if (context->needs_input_grad(k + 1))
-        result[k + 1] = weight_gradient(saved[0], dy.back());
+      places.push_back(k + 1);
     }
-    if (context->needs_input_grad(0) && !dy.empty())
+    if (dy.empty())
+      return result;
+    const auto wanted = [&](std::size_t place) { return context->needs_input_grad(place); };
+    if (share_a_vector(dy)) {
+      dy = {join_columns(dy)};
+      if (std::any_of(places.begin(), places.end(), wanted)) {
+        const variable_list dw = split_columns(weight_gradient(saved[0], dy.front()), weights);
+        for (std::size_t k = 0; k < dw.size(); ++k) result[places[k]] = dw[k];
+      }
+      weights = {join_columns(weights)};
+    } else {
+      for (std::size_t k = 0; k < dy.size(); ++k)
+        if (wanted(places[k]))
+          result[places[k]] = weight_gradient(saved[0], dy[k]);
+    }
+    if (context->needs_input_grad(0))
       result[0] = input_gradient(saved[0], dy, weights);
     return result;
   }

@@ -6,6 +6,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace regatta {
@@ -25,6 +26,19 @@ struct SparseCall : torch::CustomClassHolder {
   const Batch* batch = nullptr;
   std::int64_t rows = 0;
   DropoutArgs dropout;
+  at::Tensor kept;  ///< what the processor's forward drew, for the backward
+
+  /// A byte an entry, where there is dropout and a backward to come.
+  void keep_drawn(at::TensorList weights) {
+    const bool differentiable =
+        std::any_of(weights.begin(), weights.end(), [](const at::Tensor& weight) {
+          return weight.requires_grad();
+        });
+    if (dropout.probability > 0 && batch->placement.device.is_cpu() && differentiable &&
+        at::GradMode::is_enabled())
+      kept = torch::empty({static_cast<std::int64_t>(batch->features.sparse->value.size())},
+                          torch::kUInt8);
+  }
 
   SparseProjectionArgs args(at::ScalarType type, std::int64_t columns) const {
     SparseProjectionArgs args;
@@ -33,6 +47,7 @@ struct SparseCall : torch::CustomClassHolder {
     args.columns = columns;
     args.x = &*batch->features.sparse;
     args.input_dropout = dropout;
+    args.kept = kept.defined() ? kept.mutable_data_ptr<std::uint8_t>() : nullptr;
     return args;
   }
 };
@@ -103,6 +118,7 @@ std::vector<at::Tensor> sparse_project(const Batch& batch,
   call->batch = &batch;
   call->rows = rows;
   call->dropout = dropout;
+  call->keep_drawn(weights);
   std::vector<at::Tensor> results =
       SparseProjectionFunction::apply(weights, call, widened ? at::kFloat : type);
   for (at::Tensor& result : results) result = result.to(type);

@@ -378,6 +378,14 @@ Arrays run_table(const KernelTable& table, const AttentionCase& test) {
   if (test.kind == AttentionKind::kGat && test.with_correction)
     forward.correction = memory.out("correction", test.rows * row);
   forward.edge_out = edge_out_of(test, memory);
+  std::vector<std::uint64_t> kept_messages;
+  std::vector<std::uint8_t> kept_edges;
+  if (test.keeps_bits) {
+    kept_messages.resize(static_cast<std::size_t>(forward.in.nodes * KeptBits::message_words(row)),
+                         ~0ULL);
+    kept_edges.resize(static_cast<std::size_t>((test.heads + 3) / 4 * edges_of_rows(test)), 255);
+    forward.kept = {kept_messages.data(), kept_edges.data()};
+  }
   forward.epilogue = epilogue_of(test, memory);
   const Workspace forward_space(table.forward_workspace_bytes(forward));
   forward.workspace = forward_space.memory.get();
@@ -388,6 +396,7 @@ Arrays run_table(const KernelTable& table, const AttentionCase& test) {
                  memory.out("weights", edges_of_rows(test) * forward.in.logit_heads())});
 
   AttentionBackwardArgs backward = backward_of(test, forward, memory);
+  backward.kept = forward.kept;
   const Workspace backward_space(table.backward_workspace_bytes(backward));
   backward.workspace = backward_space.memory.get();
   table.backward(backward);

@@ -59,6 +59,7 @@ struct AttentionCase : CaseOptions {
   double scale = 1;
   double negative_slope = 0.2;
   bool with_correction = true;
+  bool keeps_bits = false;  ///< the forward leaves the bits of dropout to the backward
   PreparedGraph graph;
   Arrays arrays;
 

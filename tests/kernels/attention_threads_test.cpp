@@ -39,5 +39,29 @@ TEST_F(Threads, NeverChangeBits) {
       }
 }
 
+/// Columns that end within a word of bits and a group of heads that begins within one.
+TEST_F(Threads, KeptBitsAreThoseDrawnAgain) {
+  for (const auto dtype : {KernelType::kFloat32, KernelType::kFloat64, KernelType::kBFloat16})
+    for (const std::int64_t heads : {1, 5, 8})
+      for (const std::int64_t width : {7, 15, 70}) {
+        CaseOptions options;
+        options.kind = AttentionKind::kGat;
+        options.dtype = dtype;
+        options.heads = heads;
+        options.width = width;
+        options.attention_dropout = options.message_dropout = 0.6;
+        options.epilogue = true;
+        AttentionCase test = make_case(hub_shape(), options);
+        SCOPED_TRACE(test.name());
+        const Arrays drawn = run_table(cpu_kernels(), test);
+        test.keeps_bits = true;
+        for (const int threads : {1, 3}) {
+          set_compute_threads(threads);
+          EXPECT_TRUE(same_bits(run_table(cpu_kernels(), test), drawn)) << threads << " threads";
+        }
+        set_compute_threads(1);
+      }
+}
+
 }  // namespace
 }  // namespace regatta::test

@@ -80,6 +80,21 @@ Products run(const KernelTable& table,
   return arrays.results();
 }
 
+/// The backward reads what the forward drew, under a key that would draw otherwise.
+Products run_kept(const KernelTable& table, ProductArrays<float> arrays) {
+  const PreparedSparse& x = *arrays.args.x;
+  std::vector<std::uint8_t> kept(x.column.size(), 7);
+  arrays.args.kept = kept.data();
+  table.sparse_project(arrays.args);
+  arrays.args.input_dropout.key = make_random_key(2, RandomPurpose::kInputDropout, 2, 0);
+  table.sparse_project_backward(arrays.args);
+  const auto used = static_cast<std::size_t>(x.row_ptr[static_cast<std::size_t>(arrays.args.rows)]);
+  for (std::size_t e = 0; e < kept.size(); ++e) {
+    EXPECT_TRUE(e < used ? kept[e] <= 1 : kept[e] == 7) << e;
+  }
+  return arrays.results();
+}
+
 /// Two products of one pass.
 std::vector<Products> run_together(const KernelTable& table,
                                    const PreparedSparse& x,
@@ -105,6 +120,22 @@ void compare(const PreparedSparse& x, std::int64_t rows, std::int64_t width, dou
       const Products found = run<T>(*variant.table, x, rows, width, dropout);
       EXPECT_LE(relative_error(found.out, expected.out), limit);
       EXPECT_LE(relative_error(found.grad_weight, expected.grad_weight), limit);
+    }
+  }
+}
+
+TEST(SparseProjection, BackwardOfTheProcessorReadsWhatTheForwardDrew) {
+  const PreparedSparse x = make_features(60, 203, 9);
+  for (const KernelVariant& variant : kernel_variants()) {
+    if (variant.table != &cpu_kernels())
+      continue;
+    const TargetScope scope(variant.targets);
+    for (const std::int64_t rows : {60, 33}) {
+      SCOPED_TRACE(variant.name + " rows " + std::to_string(rows));
+      const Products drawn = run<float>(*variant.table, x, rows, 24, 0.6);
+      const Products kept = run_kept(*variant.table, {x, rows, 24, 0.6});
+      EXPECT_EQ(kept.out, drawn.out);
+      EXPECT_EQ(kept.grad_weight, drawn.grad_weight);
     }
   }
 }

@@ -117,6 +117,33 @@ TEST(RowBlockProducts, EqualOneProductEach) {
   EXPECT_LE(relative_error(leaf.grad(), w[1].sum(1).expand({700, 300})), 1e-6);
 }
 
+/// Columns that share a vector are multiplied together.
+TEST(RowBlockProducts, NarrowOnesAreWhatEachIsAlone) {
+  torch::manual_seed(7);
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    const at::Tensor x = random({2708, 64}, type), g = random({2708, 6}, type);
+    const std::vector<at::Tensor> w{random({64, 4}, type), random({64, 2}, type)};
+    const std::vector<at::ScalarType> types(2, type);
+    const auto parts = row_block_products(x, w, types);
+    EXPECT_TRUE(torch::equal(parts[0], row_block_product(x, w[0])));
+    EXPECT_TRUE(torch::equal(parts[1], row_block_product(x, w[1])));
+    const auto together = [&](const auto& a, const auto& b) {
+      return torch::cat(row_block_products(a, b.split_with_sizes({4, 2}, 1), types), 1);
+    };
+    const at::Tensor all = torch::cat(w, 1);
+    expect_close(run(together, x, all, g),
+                 run([](const auto& a, const auto& b) { return torch::mm(a, b); },
+                     x.to(torch::kDouble),
+                     all.to(torch::kDouble),
+                     g),
+                 type);
+    const at::Tensor leaf = w[1].clone().requires_grad_();
+    row_block_products(x, {w[0], leaf}, types)[1].sum().backward();
+    EXPECT_LE(relative_error(leaf.grad(), x.to(torch::kDouble).sum(0).unsqueeze(1).expand({64, 2})),
+              type == torch::kDouble ? 1e-13 : 2e-6);
+  }
+}
+
 TEST(RowBlockProducts, NarrowRowsAreRoundedOnce) {
   constexpr double kRounding = 4e-3, kFloat = 2e-6;
   torch::manual_seed(5);

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import tempfile
 
-import gzip
 import h5py
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from sklearn.datasets import load_svmlight_file
 from torch_geometric.nn import GATConv, MessagePassing
 from torch_geometric.utils import softmax
+
+import cora_graph
 
 SOURCE, BINARY, MPIEXEC = sys.argv[1:4]
 
@@ -54,18 +54,6 @@ def layer_from(tensors, options, number, width):
     return layer
 
 
-def cora():
-    with gzip.open(f"{SOURCE}/data/cora/nodes.svmlight.gz") as file:
-        x, _ = load_svmlight_file(file, n_features=1433)
-    x = x.toarray()
-    x = torch.tensor(x / np.maximum(np.abs(x).sum(1, keepdims=True), 1e-30), dtype=torch.float32)
-    with gzip.open(f"{SOURCE}/data/cora/edges.csv.gz", "rt") as file:
-        edges = np.loadtxt(file, delimiter=",", skiprows=1, dtype=np.int64).T
-    loops = np.arange(x.shape[0])
-    index = np.concatenate([edges, edges[::-1], np.stack([loops, loops])], axis=1)
-    return x, torch.tensor(index)
-
-
 def logits_of(checkpoint, x, edge_index):
     tensors = load_file(f"{checkpoint}/model.safetensors")
     state = json.load(open(f"{checkpoint}/state.json"))
@@ -85,7 +73,7 @@ def check(config, folder, ranks):
     run(BINARY, "train", f"configs/{config}.yaml", *common, "--set", "train.epochs=8")
     run(MPIEXEC, "-n", ranks, "--oversubscribe", "--bind-to", "none", BINARY, "predict", output, dataset,
         "--output", f"{output}/nodes.h5", "--embedding-layer", 1, "--probabilities")
-    expected = logits_of(f"{output}/checkpoints/best", *cora())
+    expected = logits_of(f"{output}/checkpoints/best", *cora_graph.cora(SOURCE))
     with h5py.File(f"{output}/nodes.h5") as file:
         got, order = file["embedding"][()], file["id"].asstr()[()].astype(int)
         predicted, probability = file["predicted"][()], file["probability"][()]

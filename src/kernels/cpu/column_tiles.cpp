@@ -4,6 +4,7 @@
 #include "kernels/storage_types.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace regatta::cpu {
@@ -13,6 +14,8 @@ namespace {
 constexpr std::size_t kTileBytes = std::size_t{16} << 20;
 /// Tables up to this size are read where they lie, when their columns fill whole blocks.
 constexpr std::size_t kInPlaceBytes = std::size_t{4} << 20;
+/// Rows of a larger table are asked for ahead: it does not stay in the first-level cache.
+constexpr std::size_t kPrefetchedBytes = std::size_t{256} << 10;
 constexpr std::size_t kMostBlocks = 4;
 constexpr std::size_t kRowsPerPiece = 2048;
 
@@ -71,22 +74,47 @@ struct RowCopy {
       const std::byte* row = from + j * stride;
       for (std::size_t k = 0; j < last && k < used; k += 64)
         __builtin_prefetch(row + kCopyAhead * stride + k, 0, 0);
-      std::memcpy(to + j * width, row, kBytes > 0 ? kBytes : used);
-      if (kBytes == 0)
-        std::memset(to + j * width + used, 0, width - used);
+      if (kBytes > 0)
+        std::memcpy(to + j * width, row, kBytes);
+      else
+        padded(row, to + j * width);
     }
+  }
+
+  /// By pieces of fixed length: calls for lengths known only here would cost more than short rows.
+  void padded(const std::byte* row, std::byte* target) const {
+    constexpr std::size_t kHalf = 32;  // a block of bf16, half a block of the others
+    for (std::size_t k = 0; k < width; k += kHalf) std::memset(target + k, 0, kHalf);
+    std::size_t k = 0;
+    for (; k + 64 <= used; k += 64) std::memcpy(target + k, row + k, 64);
+    rest<32>(row, target, k);
+  }
+
+  template <std::size_t kLength>
+  void rest(const std::byte* row, std::byte* target, std::size_t k) const {
+    if (k + kLength <= used) {
+      std::memcpy(target + k, row + k, kLength);
+      k += kLength;
+    }
+    if constexpr (kLength > 1)
+      rest<kLength / 2>(row, target, k);
   }
 };
 
 }  // namespace
 
-std::vector<HeadGroup> head_groups(std::size_t heads) {
+std::vector<HeadGroup> head_groups(std::size_t heads, std::size_t most) {
   std::vector<HeadGroup> groups;
-  for (std::size_t first = 0; first < heads; first += kGroupHeads) {
-    const std::size_t count = std::min(kGroupHeads, heads - first);
-    groups.push_back({first, count, count == 3 ? 4 : count});
+  for (std::size_t first = 0; first < heads; first += most) {
+    const std::size_t count = std::min(most, heads - first);
+    groups.push_back({first, count, std::bit_ceil(count)});
   }
   return groups;
+}
+
+std::vector<HeadGroup> gat_head_groups(const AttentionInputs& in) {
+  const bool share = kMostGroupHeads * static_cast<std::size_t>(in.width) <= kMostTileColumns;
+  return head_groups(static_cast<std::size_t>(in.heads), share ? kMostGroupHeads : kGroupHeads);
 }
 
 std::vector<ColumnTile> column_tiles(const TableShape& table) {
@@ -118,9 +146,8 @@ std::size_t packed_tile_bytes(const TableShape& table) {
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to) {
   const std::size_t element = storage_bytes(table.dtype);
   const auto* from = static_cast<const std::byte*>(rows) + tile.first * element;
-  const std::size_t block = table.rows * block_columns(table.dtype) * element;
   if (!tile.packed)
-    return {from, table.row, block > kTileBytes};
+    return {from, table.row, table.rows * table.row * element > kPrefetchedBytes};
   const std::size_t width = tile.blocks * block_columns(table.dtype);
   const RowCopy copy{from,
                      table.row * element,

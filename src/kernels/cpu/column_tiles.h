@@ -19,12 +19,18 @@ namespace regatta::cpu {
 struct HeadGroup {
   std::size_t first = 0;
   std::size_t count = 0;
-  std::size_t stride = 0;  ///< 1, 2 or 4
+  std::size_t stride = 0;  ///< 1, 2, 4 or 8
 };
 
 inline constexpr std::size_t kGroupHeads = 4;
+inline constexpr std::size_t kMostGroupHeads = 8;
 
-std::vector<HeadGroup> head_groups(std::size_t heads);
+/// Groups of at most `most` heads, a power of two.
+std::vector<HeadGroup> head_groups(std::size_t heads, std::size_t most = kGroupHeads);
+
+/// Of gat: eight heads where one tile holds the columns of all, so that what every edge and row
+/// costs is paid once; wider ones would load the weights of heads that a tile does not have.
+std::vector<HeadGroup> gat_head_groups(const AttentionInputs& in);
 
 /// Columns of the widest tile: four blocks of floats.
 inline constexpr std::size_t kMostTileColumns = 64;
@@ -69,15 +75,21 @@ std::size_t packed_tile_bytes(const TableShape& table);
 /// holds packed_tile_bytes. A tile that is not packed is only described.
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to);
 
-/// The same with mu of the inputs' message dropout, for rows that are nodes.
+/// The same with mu of the inputs' message dropout, for rows that are nodes. `kept` gets the bits
+/// of the tile, as KeptBits has them, and must have got those of the tiles before it; null: they
+/// are not wanted.
 TileRows pack_messages(const AttentionInputs& in,
                        const TableShape& table,
                        const ColumnTile& tile,
-                       void* to);
+                       void* to,
+                       std::uint64_t* kept = nullptr);
 
-/// bits[j], bit c: whether message dropout keeps column tile.first + c of node j. Nothing without
-/// that dropout.
-void find_kept_messages(const AttentionInputs& in, const ColumnTile& tile, std::uint64_t* bits);
+/// bits[j], bit c: whether message dropout keeps column tile.first + c of node j; from `kept`, as
+/// KeptBits has them, unless that is null. Nothing without that dropout.
+void find_kept_messages(const AttentionInputs& in,
+                        const ColumnTile& tile,
+                        const std::uint64_t* kept,
+                        std::uint64_t* bits);
 std::size_t kept_messages_bytes(const AttentionInputs& in);
 
 /// Memory for one packed tile, which knows what lies in it: passes over the same table that walk

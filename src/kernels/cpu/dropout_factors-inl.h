@@ -1,4 +1,4 @@
-// Dropout factors (0 or 1/(1-p)) by Philox4x32-10 in vector lanes; the words equal core's
+// Random words of dropout by Philox4x32-10 in vector lanes; they equal those of core's
 // random_words. Per-target header of Highway. Source: Salmon et al., "Parallel random numbers: as
 // easy as 1, 2, 3", 2011.
 #if defined(REGATTA_KERNELS_CPU_DROPOUT_FACTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -10,7 +10,6 @@
 
 #include "core/rng.h"
 #include "kernels/attention.h"
-#include "kernels/cpu/row_ops-inl.h"
 
 #include <hwy/highway.h>
 
@@ -24,14 +23,8 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Edges, entries or groups treated at a time; the stride of all planes below.
+/// Edges or entries treated at a time.
 inline constexpr std::size_t kChunk = 64;
-
-/// Ids and groups of up to kChunk counters.
-struct Counters {
-  alignas(64) std::uint64_t id[kChunk];
-  alignas(64) std::uint64_t group[kChunk];
-};
 
 template <class T>
 struct DropoutPlan {
@@ -72,9 +65,9 @@ HWY_INLINE PhiloxState<D> philox_round(D d,
   const auto product0 = multiply_low(d, c.c0, 0xD2511F53U);
   const auto product1 = multiply_low(d, c.c2, 0xCD9E8D57U);
   PhiloxState<D> next;
-  next.c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product1), c.c1), hn::Set(d, k0));
+  next.c0 = hn::Xor3(hn::ShiftRight<32>(product1), c.c1, hn::Set(d, k0));
   next.c1 = product1;  // the high half is never looked at
-  next.c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product0), c.c3), hn::Set(d, k1));
+  next.c2 = hn::Xor3(hn::ShiftRight<32>(product0), c.c3, hn::Set(d, k1));
   next.c3 = product0;
   return next;
 }
@@ -92,46 +85,14 @@ HWY_INLINE PhiloxState<D> philox(D d, std::uint64_t key, hn::Vec<D> id, hn::Vec<
   return state;
 }
 
-/// Stores scale where the word reaches the threshold, else 0.
-template <class D, class T>
-HWY_INLINE void store_factors(D d, hn::Vec<D> words, const DropoutPlan<T>& plan, T* to) {
+/// Where the random word in the low half of an element lies below the threshold of dropout.
+template <class D>
+HWY_INLINE hn::Mask<D> dropped(D d, hn::Vec<D> words, std::uint32_t threshold) {
   const hn::RebindToSigned<D> di;
-  const hn::RebindToFloat<D> df;
   const auto word = hn::BitCast(di, hn::And(words, hn::Set(d, std::uint64_t{0xFFFFFFFFU})));
   // Both sides lie below 2^32, so the signed comparison is right.
-  const auto dropped = hn::Lt(word, hn::Set(di, static_cast<std::int64_t>(plan.threshold)));
-  const auto factor =
-      hn::IfThenZeroElse(hn::RebindMask(df, dropped), hn::Set(df, static_cast<double>(plan.scale)));
-  if constexpr (std::is_same_v<T, double>) {
-    hn::StoreU(factor, df, to);
-  } else {
-    const hn::Rebind<float, D> d_float;
-    hn::StoreU(hn::DemoteTo(d_float, factor), d_float, to);
-  }
+  return hn::RebindMask(d, hn::Lt(word, hn::Set(di, static_cast<std::int64_t>(threshold))));
 }
-
-/// planes[w * kChunk + k] = factor of word w of counter k, for k < count rounded up to a vector.
-/// `counter_at(d, k)` gives the ids and groups of a vector of counters.
-template <class T, class CounterAt>
-HWY_INLINE void factor_planes(const DropoutPlan<T>& plan,
-                              std::size_t count,
-                              const CounterAt& counter_at,
-                              T* planes) {
-  const hn::ScalableTag<std::uint64_t> d;
-  for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
-    const auto [id, group] = counter_at(d, k);
-    const auto words = philox(d, plan.key, id, group);
-    store_factors(d, words.c0, plan, planes + k);
-    store_factors(d, words.c1, plan, planes + kChunk + k);
-    store_factors(d, words.c2, plan, planes + 2 * kChunk + k);
-    store_factors(d, words.c3, plan, planes + 3 * kChunk + k);
-  }
-}
-
-template <class D>
-struct CounterVectors {
-  hn::Vec<D> id, group;
-};
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -22,10 +22,10 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// kChunk edges of up to 4 heads; whole vectors may be read and written past the last edge.
+/// kChunk edges of a group's heads; whole vectors may be read and written past the last edge.
 template <class W>
 struct EdgeChunk {
-  alignas(64) W value[kChunk * kGroupHeads + 64 / sizeof(W)];
+  alignas(64) W value[kChunk * kMostGroupHeads + 64 / sizeof(W)];
 };
 
 /// One value a head of the group, repeated over 64 bytes as the lanes of an edge chunk lie.
@@ -42,13 +42,12 @@ struct HeadPattern {
   void set(W all) { std::fill_n(value, 64 / sizeof(W), all); }
 };
 
-/// The lanes of a vector that start at value k of a chunk; vectors of one lane need the head's
-/// place.
+/// The lanes of a vector that start at value k of a chunk.
 template <class D, class W>
 HWY_INLINE hn::Vec<D> pattern_at(D d, const HeadPattern<W>& pattern, std::size_t k) {
-  if constexpr (hn::MaxLanes(D()) >= kGroupHeads)
+  if constexpr (hn::MaxLanes(D()) * sizeof(W) == 64)
     return hn::Load(d, pattern.value);
-  return hn::Load(d, pattern.value + k % kGroupHeads);
+  return hn::Load(d, pattern.value + k % (64 / sizeof(W)));
 }
 
 /// Per-head sums or maxima of a chunk's lanes, in the order of the lanes.
@@ -81,36 +80,6 @@ HWY_INLINE W* total_at(LaneTotals<W>& totals, std::size_t k) {
   if constexpr (hn::MaxLanes(BlockTag<W>()) * sizeof(W) == 64)
     return totals.lane;
   return totals.lane + k % (64 / sizeof(W));
-}
-
-/// m_ij of a chunk for the heads of a group, edge-major.
-template <class W>
-HWY_INLINE void chunk_factors(const DropoutPlan<W>& plan,
-                              const HeadGroup& group,
-                              std::size_t count,
-                              const Counters& counters,
-                              EdgeChunk<W>& factors) {
-  alignas(64) W planes[4 * kChunk];
-  const auto counter_at = [&](auto d, std::size_t k) HWY_ATTR {
-    return CounterVectors<decltype(d)>{
-        hn::Load(d, counters.id + k),
-        hn::Set(d, static_cast<std::uint64_t>(group.first / kGroupHeads))};
-  };
-  factor_planes(plan, count, counter_at, planes);
-  if (group.stride == kGroupHeads) {
-    const BlockTag<W> d;
-    for (std::size_t e = 0; e < count; e += hn::Lanes(d))
-      hn::StoreInterleaved4(hn::Load(d, planes + e),
-                            hn::Load(d, planes + kChunk + e),
-                            hn::Load(d, planes + 2 * kChunk + e),
-                            hn::Load(d, planes + 3 * kChunk + e),
-                            d,
-                            factors.value + 4 * e);
-    return;
-  }
-  for (std::size_t e = 0; e < count; ++e)
-    for (std::size_t h = 0; h < group.stride; ++h)
-      factors.value[e * group.stride + h] = planes[h * kChunk + e];
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

@@ -42,10 +42,19 @@ void drop_rows(const FeatureDropoutArgs& args,
   const auto width = static_cast<std::size_t>(args.width);
   const T* x = static_cast<const T*>(args.x) + begin * args.width;
   T* out = static_cast<T*>(args.out) + begin * args.width;
+  const auto words = static_cast<std::size_t>(KeptBits::message_words(args.width));
+  std::uint64_t* kept =
+      args.kept == nullptr ? nullptr : args.kept + static_cast<std::size_t>(begin) * words;
   std::uint64_t bits[kBlockRows];
   for (std::size_t first = 0; first < width; first += kBitColumns) {
     const std::size_t count = std::min(kBitColumns, width - first);
-    kept_columns(plan, args.global_id + begin, rows, first, count, bits);
+    if (args.known) {
+      for (std::size_t r = 0; r < rows; ++r) bits[r] = kept[r * words + first / kBitColumns];
+    } else {
+      kept_columns(plan, args.global_id + begin, rows, first, count, bits);
+      for (std::size_t r = 0; kept != nullptr && r < rows; ++r)
+        kept[r * words + first / kBitColumns] = bits[r];
+    }
     for (std::size_t r = 0; r < rows; ++r)
       drop_columns(plan, bits[r], x + r * width + first, count, out + r * width + first);
   }
@@ -86,6 +95,7 @@ void feature_dropout(const FeatureDropoutArgs& args) {
     return;
   REGATTA_CHECK(args.global_id != nullptr && args.x != nullptr && args.out != nullptr,
                 "feature dropout without its arrays");
+  REGATTA_CHECK(!args.known || args.kept != nullptr, "feature dropout without the bits it knows");
   HWY_DYNAMIC_DISPATCH(cpu::drop_target)(args);
 }
 

@@ -12,10 +12,11 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
-#include "kernels/cpu/edge_chunks-inl.h"
 #include "kernels/cpu/gat_backward.h"
 #include "kernels/cpu/kept_columns-inl.h"
+#include "kernels/cpu/kept_edges.h"
 #include "kernels/cpu/out_edges.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
@@ -120,7 +121,8 @@ class EdgeGradients {
  public:
   EdgeGradients(const AttentionBackwardArgs& args,
                 const GatBackwardMemory& memory,
-                const HeadGroup& group)
+                const HeadGroup& group,
+                const std::uint8_t* kept)
       : in_(args.in),
         group_(group),
         heads_(static_cast<std::size_t>(args.in.heads)),
@@ -130,7 +132,8 @@ class EdgeGradients {
         product_(static_cast<const W*>(memory.weight)),
         grad_edge_(static_cast<W*>(args.grad_edge_logit)),
         grad_t_(static_cast<W*>(args.grad_destination_logit)),
-        dropout_(args.in.attention_dropout) {}
+        drops_(args.in.attention_dropout.probability > 0),
+        kept_(args.in.attention_dropout, kept, group.first, group.stride, edges_of(args.in)) {}
 
   void run(const EdgePieces& pieces) const {
     // In double: terms of both signs, which cancel.
@@ -152,17 +155,12 @@ class EdgeGradients {
 
  private:
   void edges(std::size_t i, std::size_t begin, std::size_t end, double* sum) const {
-    EdgeChunk<W> factor;
-    Counters counters;
-    for (std::size_t first = begin; first < end; first += kChunk) {
-      const std::size_t count = std::min(kChunk, end - first);
-      if (dropout_.active) {
-        for (std::size_t e = 0; e < count; ++e)
-          counters.id[e] = static_cast<std::uint64_t>(in_.graph->in.edge_id[first + e]);
-        chunk_factors(dropout_, group_, count, counters, factor);
-      }
-      for (std::size_t e = 0; e < count; ++e)
-        edge(i, first + e, factor.value + e * group_.stride, sum);
+    W factor[kMostGroupHeads];
+    std::fill_n(factor, kMostGroupHeads, W{1});
+    for (std::size_t e = begin; e < end; ++e) {
+      if (drops_)
+        kept_.copy(e, factor);
+      edge(i, e, factor, sum);
     }
   }
 
@@ -175,7 +173,7 @@ class EdgeGradients {
           s_[j * heads_ + head] + t[h] + (edge_ == nullptr ? W{0} : edge_[e * heads_ + head]);
       const W slope = u > 0 ? W{1} : static_cast<W>(in_.negative_slope);
       const W alpha = std::exp(u * slope - t[group_.stride + h]);
-      const W p = product_[e * group_.stride + h] * (dropout_.active ? factor[h] : W{1});
+      const W p = product_[e * group_.stride + h] * factor[h];
       const W gradient = alpha * (p - t[2 * group_.stride + h]) * slope;
       sum[h] += static_cast<double>(gradient);
       if (grad_edge_ != nullptr)
@@ -192,14 +190,16 @@ class EdgeGradients {
   const W* product_;
   W* grad_edge_;
   W* grad_t_;
-  DropoutPlan<W> dropout_;
+  bool drops_;
+  KeptFactors<W> kept_;
 };
 
 template <class W>
 void edge_gradients(const AttentionBackwardArgs& args,
                     const GatBackwardMemory& memory,
-                    const HeadGroup& group) {
-  EdgeGradients<W>(args, memory, group).run(EdgePieces(in_edge_lists(args.in)));
+                    const HeadGroup& group,
+                    const std::uint8_t* kept) {
+  EdgeGradients<W>(args, memory, group, kept).run(EdgePieces(in_edge_lists(args.in)));
 }
 
 template <class S>
@@ -218,7 +218,7 @@ void source_sums(const AttentionBackwardArgs& args,
   sums.finish = &StoreSource<S>::finish;
   const TableShape table = gradient_table(in, group);
   for (const ColumnTile& tile : column_tiles(table)) {
-    find_kept_messages(in, tile, memory.kept_messages);
+    find_kept_messages(in, tile, args.kept.messages, memory.kept_messages);
     const StoreSource<S> store(args, group, tile, memory.kept_messages);
     sums.context = &store;
     sums.tile = tile;
@@ -237,9 +237,10 @@ void gat_source_sums_target(const AttentionBackwardArgs& args,
 
 void gat_edge_gradients_target(const AttentionBackwardArgs& args,
                                const GatBackwardMemory& memory,
-                               const HeadGroup& group) {
-  args.in.dtype == KernelType::kFloat64 ? edge_gradients<double>(args, memory, group)
-                                        : edge_gradients<float>(args, memory, group);
+                               const HeadGroup& group,
+                               const std::uint8_t* kept) {
+  args.in.dtype == KernelType::kFloat64 ? edge_gradients<double>(args, memory, group, kept)
+                                        : edge_gradients<float>(args, memory, group, kept);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
@@ -259,8 +260,9 @@ void gat_source_sums(const AttentionBackwardArgs& args,
 
 void gat_edge_gradients(const AttentionBackwardArgs& args,
                         const GatBackwardMemory& memory,
-                        const HeadGroup& group) {
-  HWY_DYNAMIC_DISPATCH(gat_edge_gradients_target)(args, memory, group);
+                        const HeadGroup& group,
+                        const std::uint8_t* kept) {
+  HWY_DYNAMIC_DISPATCH(gat_edge_gradients_target)(args, memory, group, kept);
 }
 
 }  // namespace regatta::cpu

@@ -24,6 +24,7 @@ struct GatBackwardMemory {
   void*
       weight;  ///< (w) [edges, stride] of one group: products by in-edge, then weights by out-edge
   std::uint64_t* kept_messages;  ///< [N] of one tile
+  std::uint8_t* kept_edges;      ///< of one group; where the forward did not leave them
   void* tile;
   std::size_t bytes;
 };
@@ -37,9 +38,11 @@ void gat_source_sums(const AttentionBackwardArgs& args,
                      const GatBackwardMemory& memory,
                      const HeadGroup& group);
 
-/// dt and the gradient of edge.logit from the products of in-edges.
+/// dt and the gradient of edge.logit from the products of in-edges; `kept` are the bits of
+/// attention dropout, as KeptFactors takes them.
 void gat_edge_gradients(const AttentionBackwardArgs& args,
                         const GatBackwardMemory& memory,
-                        const HeadGroup& group);
+                        const HeadGroup& group,
+                        const std::uint8_t* kept);
 
 }  // namespace regatta::cpu

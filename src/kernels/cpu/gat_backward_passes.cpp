@@ -2,6 +2,7 @@
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/gat_backward.h"
+#include "kernels/cpu/kept_edges.h"
 #include "kernels/cpu/output_gradient.h"
 #include "kernels/cpu/row_products.h"
 #include "kernels/cpu/workspace_parts.h"
@@ -13,7 +14,7 @@
 namespace regatta::cpu {
 namespace {
 
-constexpr std::int64_t kRowsPerPiece = 4096;
+constexpr std::int64_t kRowsPerPiece = 512;
 
 /// C serves where dt is all that comes from the rows; terms of edges need every product anyway.
 bool one_gather(const AttentionBackwardArgs& args) {
@@ -65,8 +66,18 @@ class Scalars {
     const auto* delta = static_cast<const W*>(memory_.delta);
     for_items(args_.in.rows, [&](std::size_t i) {
       W* to = static_cast<W*>(memory_.record) + i * GatRecords::values(group);
+      const std::size_t first = i * heads_ + group.first;
+      if (group.count == group.stride && logsumexp_gradient_ == nullptr) {
+        // Too short for calls that copy.
+        for (std::size_t h = 0; h < group.stride; ++h) {
+          to[h] = t[first + h];
+          to[group.stride + h] = l[first + h];
+          to[2 * group.stride + h] = delta[first + h];
+        }
+        return;
+      }
       for (std::size_t h = 0; h < group.stride; ++h) {
-        const std::size_t k = i * heads_ + group.first + h;
+        const std::size_t k = first + h;
         const bool held = h < group.count;
         to[h] = held ? t[k] : 0;
         to[group.stride + h] = held ? l[k] : 0;
@@ -105,13 +116,27 @@ void find_products(const AttentionBackwardArgs& args,
   }
 }
 
+/// The bits of attention dropout for the in-edges of the group's heads.
+const std::uint8_t* kept_edges(const AttentionBackwardArgs& args,
+                               const GatBackwardMemory& memory,
+                               const HeadGroup& group) {
+  const auto edges = static_cast<std::size_t>(edges_of(args.in));
+  const std::size_t quad = group.first / kQuadHeads;
+  if (args.kept.edges != nullptr)
+    return args.kept.edges + quad * edges;
+  if (args.in.attention_dropout.probability > 0)
+    for (std::size_t q = 0; q < quads_of(group); ++q)
+      find_kept_edges(args.in, quad + q, memory.kept_edges + q * edges);
+  return memory.kept_edges;
+}
+
 template <class W>
 void run(const AttentionBackwardArgs& args, const GatBackwardMemory& memory) {
   const AttentionInputs& in = args.in;
   output_gradient({&args, memory.own_gradient, memory.delta, memory.correction, memory.bias_parts});
   find_ends(in, memory.end);
   const Scalars<W> scalars(args, memory);
-  const std::vector<HeadGroup> groups = head_groups(static_cast<std::size_t>(in.heads));
+  const std::vector<HeadGroup> groups = gat_head_groups(in);
   if (memory.positive != nullptr)
     for (const HeadGroup& group : groups)
       gat_row_weights({&in, group, nullptr, nullptr, memory.positive});
@@ -119,12 +144,13 @@ void run(const AttentionBackwardArgs& args, const GatBackwardMemory& memory) {
     scalars.destination_gradient();
   for (const HeadGroup& group : groups) {
     scalars.records(group);
+    const std::uint8_t* kept = kept_edges(args, memory, group);
     if (!one_gather(args)) {
       find_products(args, memory, group);
-      gat_edge_gradients(args, memory, group);
+      gat_edge_gradients(args, memory, group, kept);
     }
     gat_source_weights(
-        {&in, group, memory.record, memory.end, memory.weight, args.grad_source_logit});
+        {&in, group, memory.record, memory.end, kept, memory.weight, args.grad_source_logit});
     gat_source_sums(args, memory, group);
   }
 }
@@ -143,7 +169,7 @@ GatBackwardMemory::GatBackwardMemory(const AttentionBackwardArgs& args) {
   const std::size_t working = working_bytes(in.dtype);
   const std::size_t scalars = static_cast<std::size_t>(in.rows * in.heads) * working;
   const bool epilogue = args.epilogue.y != nullptr;
-  const std::vector<HeadGroup> groups = head_groups(static_cast<std::size_t>(in.heads));
+  const std::vector<HeadGroup> groups = gat_head_groups(in);
   WorkspaceParts parts(args.workspace);
   // The gradient of the residual is g itself.
   own_gradient = args.grad_residual;
@@ -161,6 +187,9 @@ GatBackwardMemory::GatBackwardMemory(const AttentionBackwardArgs& args) {
       parts.take(static_cast<std::size_t>(in.rows) * GatRecords::values(groups.front()) * working);
   weight = parts.take(in.graph->in.src.size() * groups.front().stride * working + kWeightSlack);
   kept_messages = static_cast<std::uint64_t*>(parts.take(kept_messages_bytes(in)));
+  const bool drawn = in.attention_dropout.probability > 0 && args.kept.edges == nullptr;
+  kept_edges = static_cast<std::uint8_t*>(
+      parts.take(drawn ? kept_edges_bytes(groups.front(), edges_of(in)) : 0));
   std::size_t widest = 0;
   for (const HeadGroup& group : groups) {
     widest = std::max(widest, packed_tile_bytes(gradient_table(in, group)));

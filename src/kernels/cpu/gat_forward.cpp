@@ -11,6 +11,7 @@
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/epilogue-inl.h"
 #include "kernels/cpu/gat_weights.h"
+#include "kernels/cpu/kept_edges.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 #include "kernels/cpu/workspace_parts.h"
@@ -27,7 +28,7 @@ struct GatForwardMemory {
   explicit GatForwardMemory(const AttentionForwardArgs& args) {
     const AttentionInputs& in = args.in;
     const std::size_t working = working_bytes(in.dtype);
-    const std::vector<HeadGroup> groups = head_groups(static_cast<std::size_t>(in.heads));
+    const std::vector<HeadGroup> groups = gat_head_groups(in);
     WorkspaceParts parts(args.workspace);
     weight = parts.take(static_cast<std::size_t>(edges_of(in)) * groups.front().stride * working +
                         kWeightSlack);
@@ -39,12 +40,23 @@ struct GatForwardMemory {
     for (const HeadGroup& group : groups)
       widest = std::max(widest, packed_tile_bytes(message_table(in, group)));
     tile = parts.take(widest);
+    const bool drawn = in.attention_dropout.probability > 0 && args.kept.edges == nullptr;
+    kept_edges = static_cast<std::uint8_t*>(
+        parts.take(drawn ? kept_edges_bytes(groups.front(), edges_of(in)) : 0));
     bytes = parts.taken();
+  }
+
+  /// Bits of attention dropout for the edges of a group.
+  std::uint8_t* kept(const AttentionForwardArgs& args, const HeadGroup& group) const {
+    if (args.kept.edges == nullptr)
+      return kept_edges;
+    return args.kept.edges + group.first / kQuadHeads * static_cast<std::size_t>(edges_of(args.in));
   }
 
   void* weight;    ///< [E,stride], of one group at a time
   void* positive;  ///< A+ [R,H]
   void* tile;
+  std::uint8_t* kept_edges;  ///< of one group at a time; where the backward does not want them
   std::size_t bytes;
 };
 
@@ -130,15 +142,16 @@ void run(const AttentionForwardArgs& args) {
   sums.second = 0;
   sums.width = static_cast<std::size_t>(in.width);
   sums.finish = &StoreRow<S>::finish;
-  for (const HeadGroup& group : head_groups(static_cast<std::size_t>(in.heads))) {
-    gat_row_weights({&in, group, memory.weight, args.logsumexp, memory.positive});
+  for (const HeadGroup& group : gat_head_groups(in)) {
+    gat_row_weights(
+        {&in, group, memory.weight, args.logsumexp, memory.positive, memory.kept(args, group)});
     sums.group = group;
     const TableShape table = message_table(in, group);
     for (const ColumnTile& tile : column_tiles(table)) {
       const StoreRow<S> store(args, group, tile, memory.positive);
       sums.context = &store;
       sums.tile = tile;
-      sums.table = pack_messages(in, table, tile, memory.tile);
+      sums.table = pack_messages(in, table, tile, memory.tile, args.kept.messages);
       weighted_sums(sums);
     }
   }

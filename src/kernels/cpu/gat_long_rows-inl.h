@@ -8,6 +8,7 @@
 #endif
 
 #include "kernels/cpu/gat_scalars-inl.h"
+#include "kernels/cpu/kept_edges.h"
 
 #include <algorithm>
 #include <limits>
@@ -18,16 +19,15 @@ namespace regatta::cpu::HWY_NAMESPACE {
 /// Of a long row, or of a hub's part, for each head.
 template <class W>
 struct LongRowTotals {
-  W maximum[kGroupHeads] = {};  ///< of u, then LeakyReLU of it
-  W sum[kGroupHeads] = {};      ///< of exp(e - maximum)
-  W positive[kGroupHeads] = {};
+  W maximum[kMostGroupHeads] = {};  ///< of u, then LeakyReLU of it
+  W sum[kMostGroupHeads] = {};      ///< of exp(e - maximum)
+  W positive[kMostGroupHeads] = {};
 };
 
 /// What a thread holds of the chunk it is at.
 template <class W>
 struct RowChunk {
   EdgeChunk<W> u, edge, factor;
-  Counters counters;
   HeadPattern<W> t, largest, inverse;
 };
 
@@ -50,7 +50,8 @@ class LongRows {
 
  public:
   /// `weight` may be null: `normalise` is then not called.
-  LongRows(const GatScalars<W>& scalars, W* weight) : of_(scalars), weight_(weight) {}
+  LongRows(const GatScalars<W>& scalars, W* weight, const KeptFactors<W>& kept)
+      : of_(scalars), weight_(weight), kept_(kept) {}
 
   /// The largest u.
   void find_maximum(const LongEdges& edges, RowChunk<W>& scratch, Totals& to) const {
@@ -118,8 +119,7 @@ class LongRows {
       std::copy_n(to, values, scratch.u.value);
       if (of_.dropout.active) {
         for (std::size_t e = 0; e < count; ++e)
-          scratch.counters.id[e] = static_cast<std::uint64_t>(of_.graph.in.edge_id[first + e]);
-        chunk_factors(of_.dropout, of_.group, count, scratch.counters, scratch.factor);
+          kept_.copy(first + e, scratch.factor.value + e * of_.group.stride);
       }
       for_vectors<W>(values, [&](auto d, std::size_t k) HWY_ATTR {
         auto w = hn::Mul(hn::Load(d, scratch.u.value + k), pattern_at(d, scratch.inverse, k));
@@ -156,6 +156,7 @@ class LongRows {
 
   const GatScalars<W>& of_;
   W* weight_;
+  const KeptFactors<W>& kept_;
 };
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

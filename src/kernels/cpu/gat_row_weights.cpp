@@ -7,9 +7,11 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include "kernels/attention_checks.h"
 #include "kernels/cpu/gat_long_rows-inl.h"
 #include "kernels/cpu/gat_scalars-inl.h"
 #include "kernels/cpu/head_values-inl.h"
+#include "kernels/cpu/kept_edges-inl.h"
 #include "kernels/cpu/out_edges.h"
 
 #include <algorithm>
@@ -27,7 +29,10 @@ class RowWeights {
   explicit RowWeights(const GatRowWeights& pass)
       : of_(*pass.in, pass.group),
         weight_(static_cast<W*>(pass.weight)),
-        long_(of_, weight_),
+        drops_(weight_ != nullptr && of_.dropout.active),
+        bits_(pass.kept),
+        kept_(pass.in->attention_dropout, bits_, pass.group.first, kStride, edges_of(*pass.in)),
+        long_(of_, weight_, kept_),
         logsumexp_(static_cast<W*>(pass.logsumexp)),
         positive_(static_cast<W*>(pass.positive)) {}
 
@@ -47,6 +52,10 @@ class RowWeights {
 
   void run_piece(const EdgePiece& piece, std::vector<Totals>& of_part) const {
     Scratch scratch;
+    if (drops_) {
+      const std::int64_t last = piece.items.end - piece.items.begin - 1;
+      draw(*piece.begin, piece.end[last]);
+    }
     auto i = static_cast<std::size_t>(piece.items.begin);
     if (piece.part != nullptr)
       return long_.find_maximum(LongEdges(*piece.part), scratch, of_part[piece.part->number]);
@@ -59,6 +68,16 @@ class RowWeights {
         batch(i, last, scratch);
       i = std::max(i, last);
     }
+  }
+
+  /// The bits of edges begin .. end-1, which lie side by side for all rows of a piece.
+  void draw(std::int64_t begin, std::int64_t end) const {
+    for (std::size_t q = 0; q < quads_of(of_.group); ++q)
+      find_kept(of_.dropout,
+                of_.graph.in.edge_id.data() + begin,
+                static_cast<std::size_t>(end - begin),
+                of_.group.first / kQuadHeads + q,
+                bits_ + q * kept_.quad_bytes + begin);
   }
 
   /// What follows the maxima, for hubs: each step needs the totals of all parts.
@@ -126,7 +145,7 @@ class RowWeights {
                     scratch.positive.value + (r - i) * kStride);
     }
     if (weight_ != nullptr)
-      store_batch(first, values, scratch);
+      std::copy_n(scratch.weight.value, values, weight_ + first * kStride);
   }
 
   using Heads = HeadValues<W, kStride>;
@@ -163,7 +182,7 @@ class RowWeights {
     return s.plus(load_heads<W, kStride>(of_.edge + e * of_.all_heads, of_.group.count));
   }
 
-  /// Sums of a row of a batch; alpha signed by u > 0.
+  /// Sums of a row of a batch; alpha m signed by u > 0.
   HWY_INLINE void normalise_row(std::size_t r,
                                 std::size_t first,
                                 std::size_t at,
@@ -184,25 +203,12 @@ class RowWeights {
     positive.times(inverse).store(scratch.positive.value + at);
     for (std::size_t e = begin(r); e < begin(r + 1); ++e) {
       W* to = scratch.weight.value + (e - first) * kStride;
-      const Heads w = Heads::load(to).times(inverse);
+      Heads w = Heads::load(to).times(inverse);
+      if (drops_)
+        w = w.times(kept_heads<W, kStride>(kept_, e));
       w.where_positive(Heads::load(scratch.u.value + (e - first) * kStride), zero.minus(w))
           .store(to);
     }
-  }
-
-  void store_batch(std::size_t first, std::size_t values, Scratch& scratch) const {
-    if (of_.dropout.active && values > 0) {
-      for (std::size_t e = 0; e < values / kStride; ++e)
-        scratch.counters.id[e] = static_cast<std::uint64_t>(of_.graph.in.edge_id[first + e]);
-      chunk_factors(of_.dropout, of_.group, values / kStride, scratch.counters, scratch.factor);
-      for_vectors<W>(values, [&](auto d, std::size_t k) HWY_ATTR {
-        hn::Store(
-            hn::Mul(hn::Load(d, scratch.weight.value + k), hn::Load(d, scratch.factor.value + k)),
-            d,
-            scratch.weight.value + k);
-      });
-    }
-    std::copy_n(scratch.weight.value, values, weight_ + first * kStride);
   }
 
   void row(std::size_t i, Scratch& scratch) const {
@@ -228,17 +234,25 @@ class RowWeights {
   }
 
   void store_scalars(std::size_t i, const W* logsumexp, const W* positive) const {
-    for (std::size_t h = 0; h < of_.group.count; ++h) {
-      const std::size_t at = i * of_.all_heads + of_.group.first + h;
-      if (logsumexp_ != nullptr)
-        logsumexp_[at] = logsumexp == nullptr ? W{0} : logsumexp[h];
-      if (positive_ != nullptr)
-        positive_[at] = positive == nullptr ? W{0} : positive[h];
-    }
+    store_heads(i, logsumexp, logsumexp_);
+    store_heads(i, positive, positive_);
+  }
+
+  /// Null values are zeros.
+  HWY_INLINE void store_heads(std::size_t i, const W* values, W* to) const {
+    if (to == nullptr)
+      return;
+    to += i * of_.all_heads + of_.group.first;
+    if (of_.group.count == kStride)
+      return (values == nullptr ? Heads::all(0) : Heads::load(values)).store(to);
+    for (std::size_t h = 0; h < of_.group.count; ++h) to[h] = values == nullptr ? W{0} : values[h];
   }
 
   GatScalars<W> of_;
   W* weight_;
+  bool drops_;
+  std::uint8_t* bits_;
+  KeptFactors<W> kept_;
   LongRows<W> long_;
   W* logsumexp_;
   W* positive_;

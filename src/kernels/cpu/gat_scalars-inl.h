@@ -32,16 +32,20 @@ struct GatScalars {
   /// Copies `count` edges' values of the group; value(e) gives the first head's place.
   template <class ValueOf>
   HWY_INLINE void gather(std::size_t count, const ValueOf& value_of, EdgeChunk<W>& to) const {
-    if (group.count == kGroupHeads) {
-      for (std::size_t e = 0; e < count; ++e)
-        std::copy_n(value_of(e), kGroupHeads, to.value + e * kGroupHeads);
-      return;
-    }
+    if (group.count == kGroupHeads)
+      return gather_whole<kGroupHeads>(count, value_of, to);
+    if (group.count == kMostGroupHeads)
+      return gather_whole<kMostGroupHeads>(count, value_of, to);
     for (std::size_t e = 0; e < count; ++e) {
       const W* from = value_of(e);
       for (std::size_t h = 0; h < group.stride; ++h)
         to.value[e * group.stride + h] = h < group.count ? from[h] : W{0};
     }
+  }
+
+  template <std::size_t kHeads, class ValueOf>
+  HWY_INLINE void gather_whole(std::size_t count, const ValueOf& value_of, EdgeChunk<W>& to) const {
+    for (std::size_t e = 0; e < count; ++e) std::copy_n(value_of(e), kHeads, to.value + e * kHeads);
   }
 
   const AttentionInputs& in;
@@ -63,8 +67,10 @@ void run_stride(const Arguments& arguments, const EdgeLists& lists) {
       return Pass<W, 1>(arguments).run(pieces);
     case 2:
       return Pass<W, 2>(arguments).run(pieces);
-    default:
+    case 4:
       return Pass<W, 4>(arguments).run(pieces);
+    default:
+      return Pass<W, 8>(arguments).run(pieces);
   }
 }
 

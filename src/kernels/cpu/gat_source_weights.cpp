@@ -7,6 +7,7 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include "kernels/attention_checks.h"
 #include "kernels/cpu/gat_scalars-inl.h"
 #include "kernels/cpu/head_values-inl.h"
 
@@ -25,6 +26,7 @@ class SourceWeights {
       : of_(*pass.in, pass.group),
         record_(static_cast<const W*>(pass.record)),
         end_(pass.end),
+        kept_(pass.in->attention_dropout, pass.kept, pass.group.first, kStride, edges_of(*pass.in)),
         weight_(static_cast<W*>(pass.weight)),
         gradient_(static_cast<W*>(pass.source_gradient)) {}
 
@@ -44,7 +46,6 @@ class SourceWeights {
 
   struct Scratch {
     EdgeChunk<W> u, logsumexp, delta, factor;
-    Counters counters;
     std::size_t edge[kChunk];  ///< place of each edge of the chunk in the list of out-edges
   };
 
@@ -118,7 +119,8 @@ class SourceWeights {
       const auto in = static_cast<std::size_t>(of_.graph.out_edge[out]);
       if (of_.edge != nullptr)
         u = u.plus(load_heads<W, kStride>(of_.edge + in * of_.all_heads, of_.group.count));
-      scratch.counters.id[k] = static_cast<std::uint64_t>(of_.graph.in.edge_id[in]);
+      if (of_.dropout.active)
+        kept_heads<W, kStride>(kept_, in).store(scratch.factor.value + k * kStride);
     }
     u.store(scratch.u.value + k * kStride);
   }
@@ -126,8 +128,6 @@ class SourceWeights {
   /// Writes the weights of a chunk's edges and leaves alpha LeakyReLU'(u) Delta in `delta`.
   void weigh(std::size_t count, Scratch& scratch) const {
     const std::size_t values = count * kStride;
-    if (of_.dropout.active && count > 0)
-      chunk_factors(of_.dropout, of_.group, count, scratch.counters, scratch.factor);
     for_vectors<W>(values, [&](auto d, std::size_t k) HWY_ATTR {
       const auto u = hn::Load(d, scratch.u.value + k);
       const auto above = hn::Gt(u, hn::Zero(d));
@@ -162,6 +162,7 @@ class SourceWeights {
   GatScalars<W> of_;
   const W* record_;
   const std::int64_t* end_;
+  KeptFactors<W> kept_;
   W* weight_;
   W* gradient_;
 };

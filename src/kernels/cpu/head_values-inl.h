@@ -6,6 +6,7 @@
 #define REGATTA_KERNELS_CPU_HEAD_VALUES_INL_H_
 #endif
 
+#include "kernels/cpu/kept_edges.h"
 #include "kernels/cpu/storage_lanes-inl.h"
 
 #include <hwy/highway.h>
@@ -24,6 +25,7 @@ struct HeadValues;
 
 template <class W, std::size_t kHeads>
 struct HeadValues<W, kHeads, true> {
+  static constexpr bool kInRegister = true;
   using D = hn::FixedTag<W, kHeads>;
   hn::Vec<D> lanes;
 
@@ -43,6 +45,7 @@ struct HeadValues<W, kHeads, true> {
 
 template <class W, std::size_t kHeads>
 struct HeadValues<W, kHeads, false> {
+  static constexpr bool kInRegister = false;
   W lanes[kHeads];
 
   static HeadValues load(const W* from) {
@@ -93,6 +96,31 @@ HWY_INLINE HeadValues<W, kHeads> load_heads(const W* from, std::size_t count) {
   W held[kHeads] = {};
   for (std::size_t h = 0; h < std::min(kHeads, count); ++h) held[h] = from[h];
   return HeadValues<W, kHeads>::load(held);
+}
+
+#if HWY_TARGET != HWY_SCALAR
+/// Eight heads from two quads.
+template <class W>
+HWY_INLINE HeadValues<W, 2 * kQuadHeads, true> join_quads(const W* low, const W* high) {
+  using Heads = HeadValues<W, 2 * kQuadHeads, true>;
+  const hn::FixedTag<W, kQuadHeads> quad;
+  return {hn::Combine(typename Heads::D(), hn::LoadU(quad, high), hn::LoadU(quad, low))};
+}
+#endif
+
+/// m of an edge.
+template <class W, std::size_t kHeads>
+HWY_INLINE HeadValues<W, kHeads> kept_heads(const KeptFactors<W>& kept, std::size_t edge) {
+  using Heads = HeadValues<W, kHeads>;
+  if constexpr (kHeads <= kQuadHeads)
+    return Heads::load(kept.of(edge));
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (kHeads == 2 * kQuadHeads && Heads::kInRegister)
+    return join_quads(kept.of(edge, 0), kept.of(edge, 1));
+#endif
+  W held[std::max(kHeads, kQuadHeads)];
+  kept.copy(edge, held);
+  return Heads::load(held);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

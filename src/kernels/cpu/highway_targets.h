@@ -5,11 +5,3 @@
 // compilation. SVE and RVV are out because the kernels keep small arrays of vectors.
 #define HWY_DISABLED_TARGETS \
   (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
-
-// Inlined with the checks of a sanitizer, the operations on arrays of vectors take GCC many minutes
-// a file.
-#ifdef __SANITIZE_ADDRESS__
-#define REGATTA_ROW_OP HWY_NOINLINE
-#else
-#define REGATTA_ROW_OP HWY_INLINE
-#endif

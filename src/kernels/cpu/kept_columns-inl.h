@@ -32,9 +32,6 @@ HWY_INLINE hn::Vec<D> kept_bits(D d,
                                 hn::Vec<D> id,
                                 std::size_t first,
                                 std::size_t count) {
-  const hn::RebindToSigned<D> di;
-  const auto limit = hn::Set(di, static_cast<std::int64_t>(threshold));
-  const auto low = hn::Set(d, std::uint64_t{0xFFFFFFFFU});
   auto bits = hn::Zero(d);
   for (std::size_t group = first / 4; 4 * group < first + count; ++group) {
     const auto words = philox(d, key, id, hn::Set(d, static_cast<std::uint64_t>(group)));
@@ -42,9 +39,7 @@ HWY_INLINE hn::Vec<D> kept_bits(D d,
       if (column < first || column >= first + count)
         return;
       const auto bit = hn::Set(d, std::uint64_t{1} << (column - first));
-      // Both sides lie below 2^32, so the signed comparison is right.
-      const auto dropped = hn::Lt(hn::BitCast(di, hn::And(word, low)), limit);
-      bits = hn::Or(bits, hn::IfThenZeroElse(hn::RebindMask(d, dropped), bit));
+      bits = hn::Or(bits, hn::IfThenZeroElse(dropped(d, word, threshold), bit));
     };
     take(words.c0, 4 * group);
     take(words.c1, 4 * group + 1);

@@ -13,6 +13,7 @@
 #include "kernels/cpu/row_pieces.h"
 #include "kernels/cpu/storage_lanes-inl.h"
 #include "kernels/prepared_graph.h"
+#include "kernels/storage_types.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -35,11 +36,41 @@ void block_bits(const AttentionInputs& in,
                bits);
 }
 
+/// Where the bits of a tile's columns stand among those of all columns.
+class TileBits {
+ public:
+  TileBits(const AttentionInputs& in, const ColumnTile& tile)
+      : words_(KeptBits::message_words(in.heads * in.width)),
+        word_(static_cast<std::int64_t>(tile.first / 64)),
+        shift_(tile.first % 64),
+        two_(shift_ + tile.count > 64) {}
+
+  /// The tiles before have filled the bits below.
+  void put(std::int64_t node, std::uint64_t bits, std::uint64_t* all) const {
+    std::uint64_t* to = all + node * words_ + word_;
+    to[0] = shift_ == 0 ? bits : to[0] | bits << shift_;
+    if (two_)
+      to[1] = bits >> (64 - shift_);
+  }
+  /// Columns past the tile may set bits too.
+  std::uint64_t get(std::int64_t node, const std::uint64_t* all) const {
+    const std::uint64_t* from = all + node * words_ + word_;
+    return two_ ? from[0] >> shift_ | from[1] << (64 - shift_) : from[0] >> shift_;
+  }
+
+ private:
+  std::int64_t words_, word_;
+  std::size_t shift_;
+  bool two_;
+};
+
+/// `to` gets rows of `stride` elements, zeros beyond the tile's columns.
 template <class S>
 void mask_rows(const AttentionInputs& in,
                const ColumnTile& tile,
                std::size_t stride,
-               S* rows,
+               S* to,
+               std::uint64_t* kept,
                RowRange nodes) {
   using W = Working<S>;
   const DropoutPlan<W> plan(in.message_dropout);
@@ -47,11 +78,19 @@ void mask_rows(const AttentionInputs& in,
   const auto scale = hn::Set(d, plan.scale);
   std::uint64_t bits[kBlockNodes];
   block_bits<W>(in, tile, nodes.begin, nodes.end, bits);
+  if (kept != nullptr) {
+    const TileBits place(in, tile);
+    for (std::int64_t j = nodes.begin; j < nodes.end; ++j)
+      place.put(j, bits[j - nodes.begin], kept);
+  }
+  const auto width = static_cast<std::size_t>(in.heads * in.width);
+  const S* from = static_cast<const S*>(in.value) + tile.first;
   for (std::int64_t j = nodes.begin; j < nodes.end; ++j) {
-    S* row = rows + static_cast<std::size_t>(j) * stride;
+    const S* row = from + static_cast<std::size_t>(j) * width;
+    S* masked = to + static_cast<std::size_t>(j) * stride;
     for (std::size_t k = 0; k < stride; k += hn::Lanes(d)) {
-      const auto value = hn::Mul(scale, load_storage(d, static_cast<const S*>(row) + k));
-      store_storage(kept_lanes(d, bits[j - nodes.begin], k, value), d, row + k);
+      const auto x = k < tile.count ? load_storage_n(d, row + k, tile.count - k) : hn::Zero(d);
+      store_storage(kept_lanes(d, bits[j - nodes.begin], k, hn::Mul(scale, x)), d, masked + k);
     }
   }
 }
@@ -59,7 +98,7 @@ void mask_rows(const AttentionInputs& in,
 /// body(nodes) for blocks of kBlockNodes nodes, over threads.
 template <class Body>
 void for_blocks(const AttentionInputs& in, const Body& body) {
-  constexpr std::int64_t kPieceNodes = 1024;
+  constexpr std::int64_t kPieceNodes = 512;
   constexpr auto kBlock = static_cast<std::int64_t>(kBlockNodes);
   parallel_pieces((in.nodes + kPieceNodes - 1) / kPieceNodes, [&](std::int64_t piece) {
     const std::int64_t end = std::min(in.nodes, (piece + 1) * kPieceNodes);
@@ -73,16 +112,24 @@ void for_blocks(const AttentionInputs& in, const Body& body) {
 void mask_tile_target(const AttentionInputs& in,
                       const ColumnTile& tile,
                       std::size_t stride,
-                      void* rows) {
+                      void* to,
+                      std::uint64_t* kept) {
   with_storage(in.dtype, [&]<class S>(S) {
-    for_blocks(in,
-               [&](RowRange nodes) { mask_rows(in, tile, stride, static_cast<S*>(rows), nodes); });
+    for_blocks(
+        in, [&](RowRange nodes) { mask_rows(in, tile, stride, static_cast<S*>(to), kept, nodes); });
   });
 }
 
-void kept_messages_target(const AttentionInputs& in, const ColumnTile& tile, std::uint64_t* bits) {
+void kept_messages_target(const AttentionInputs& in,
+                          const ColumnTile& tile,
+                          const std::uint64_t* kept,
+                          std::uint64_t* bits) {
+  const TileBits place(in, tile);
   for_blocks(in, [&](RowRange nodes) {
-    block_bits<float>(in, tile, nodes.begin, nodes.end, bits + nodes.begin);
+    if (kept != nullptr)
+      for (std::int64_t j = nodes.begin; j < nodes.end; ++j) bits[j] = place.get(j, kept);
+    else
+      block_bits<float>(in, tile, nodes.begin, nodes.end, bits + nodes.begin);
   });
 }
 
@@ -98,11 +145,13 @@ HWY_EXPORT(kept_messages_target);
 TileRows pack_messages(const AttentionInputs& in,
                        const TableShape& table,
                        const ColumnTile& tile,
-                       void* to) {
-  const TileRows rows = pack_tile(table, tile, in.value, to);
-  if (table.masked)
-    HWY_DYNAMIC_DISPATCH(mask_tile_target)(in, tile, rows.stride, to);
-  return rows;
+                       void* to,
+                       std::uint64_t* kept) {
+  if (!table.masked)
+    return pack_tile(table, tile, in.value, to);
+  const std::size_t stride = tile.blocks * (64 / working_bytes(in.dtype));
+  HWY_DYNAMIC_DISPATCH(mask_tile_target)(in, tile, stride, to, kept);
+  return {to, stride, true};
 }
 
 std::size_t kept_messages_bytes(const AttentionInputs& in) {
@@ -111,9 +160,12 @@ std::size_t kept_messages_bytes(const AttentionInputs& in) {
              : 0;
 }
 
-void find_kept_messages(const AttentionInputs& in, const ColumnTile& tile, std::uint64_t* bits) {
+void find_kept_messages(const AttentionInputs& in,
+                        const ColumnTile& tile,
+                        const std::uint64_t* kept,
+                        std::uint64_t* bits) {
   if (in.message_dropout.probability > 0)
-    HWY_DYNAMIC_DISPATCH(kept_messages_target)(in, tile, bits);
+    HWY_DYNAMIC_DISPATCH(kept_messages_target)(in, tile, kept, bits);
 }
 
 }  // namespace regatta::cpu

@@ -10,8 +10,10 @@
 #include "kernels/cpu/epilogue-inl.h"
 #include "kernels/cpu/output_gradient.h"
 #include "kernels/cpu/row_pieces.h"
+#include "kernels/cpu/tile_lanes-inl.h"
 
 #include <algorithm>
+#include <bit>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -28,6 +30,7 @@ class RowGradients {
         rows_(args_.in.rows),
         heads_(static_cast<std::size_t>(args_.in.heads)),
         width_(static_cast<std::size_t>(args_.in.width)),
+        width_bits_(std::countr_zero(width_)),
         epilogue_(args_.epilogue.y != nullptr),
         y_(static_cast<const S*>(args_.epilogue.y)),
         from_(static_cast<const S*>(args_.grad_out)),
@@ -48,8 +51,14 @@ class RowGradients {
     if (bias != nullptr)
       std::fill_n(bias, heads_ * width_, W{0});
     const std::int64_t end = rows_ * (piece + 1) / pieces();
-    for (std::int64_t i = rows_ * piece / pieces(); i < end; ++i)
-      for (std::size_t h = 0; h < heads_; ++h) head(static_cast<std::size_t>(i), h, bias);
+    // Heads that share vectors evenly go by whole vectors of the row.
+    const bool narrow = width_ < hn::Lanes(D()) && (width_ & (width_ - 1)) == 0;
+    for (std::int64_t i = rows_ * piece / pieces(); i < end; ++i) {
+      if (narrow)
+        row(static_cast<std::size_t>(i), bias);
+      else
+        for (std::size_t h = 0; h < heads_; ++h) head(static_cast<std::size_t>(i), h, bias);
+    }
   }
 
   void add_bias_parts() const {
@@ -78,6 +87,29 @@ class RowGradients {
     delta_[i * heads_ + h] = hn::GetLane(hn::SumOfLanes(d, delta)) + edge_part(i * heads_ + h);
     if (correction_ != nullptr)
       correction_product_[i * heads_ + h] = hn::GetLane(hn::SumOfLanes(d, product));
+  }
+
+  HWY_INLINE void row(std::size_t i, W* bias) const {
+    const D d;
+    const std::size_t columns = heads_ * width_;
+    for (std::size_t k = 0; k < columns; k += hn::Lanes(d)) {
+      const std::size_t at = i * columns + k;
+      const std::size_t left = columns - k;
+      const std::size_t first = at >> width_bits_;  // widths of whole rows are powers of two
+      const std::size_t count = std::min(left, hn::Lanes(d)) >> width_bits_;
+      const auto g = gradient(d, at, k, left, bias);
+      const auto store = [&](const S* factor, W* to) HWY_ATTR {
+        alignas(64) W lane[hn::MaxLanes(D())];
+        const auto product = hn::Mul(g, load_storage_n(d, factor + at, left));
+        hn::Store(sum_segments(d, product, width_), d, lane);
+        for (std::size_t h = 0; h < count; ++h) to[first + h] = lane[h * width_];
+      };
+      store(out_, delta_);
+      if (args_.grad_edge_out != nullptr)
+        for (std::size_t h = 0; h < count; ++h) delta_[first + h] += edge_part(first + h);
+      if (correction_ != nullptr)
+        store(correction_, correction_product_);
+    }
   }
 
   HWY_INLINE hn::Vec<D> gradient(
@@ -112,6 +144,7 @@ class RowGradients {
   const AttentionBackwardArgs& args_;
   std::int64_t rows_;
   std::size_t heads_, width_;
+  int width_bits_;  ///< of a width that is a power of two
   bool epilogue_;
   const S* y_;
   const S* from_;

@@ -40,7 +40,7 @@ void run_sums(WeightedSums& sums, const GradientStore& store) {
 /// The same for a store that may be masked by message dropout.
 void run_message_sums(const RowBackward& pass, WeightedSums& sums, const GradientStore& store) {
   if (store.kept != nullptr)
-    find_kept_messages(pass.args.in, sums.tile, pass.memory.kept_messages);
+    find_kept_messages(pass.args.in, sums.tile, nullptr, pass.memory.kept_messages);
   run_sums(sums, store);
 }
 

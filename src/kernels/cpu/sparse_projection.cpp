@@ -10,13 +10,14 @@
 
 #include "core/parallel.h"
 #include "kernels/attention_checks.h"
-#include "kernels/cpu/counter_words-inl.h"
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/dropout_factors-inl.h"
 #include "kernels/cpu/row_pieces.h"
 #include "kernels/prepared_graph.h"
 
 #include <algorithm>
+#include <bit>
+#include <span>
 #include <vector>
 
 HWY_BEFORE_NAMESPACE();
@@ -35,16 +36,14 @@ struct Entries {
   const std::int32_t* index;
   const float* value;
   std::size_t count;
+  const std::uint8_t* kept;   ///< 1 for each that survives dropout; null: all do
+  const std::int32_t* place;  ///< of each entry's byte in `kept`; null: they lie in order
 };
 
-/// Gathers rows of `table` for kRows consecutive entries of an index list.
-template <std::size_t kRows, class T>
-struct Gathered {
-  const T* row[kRows];
-  HWY_INLINE Gathered(const T* table, std::size_t stride, const std::int32_t* index) {
-    for (std::size_t q = 0; q < kRows; ++q)
-      row[q] = table + static_cast<std::size_t>(index[q]) * stride;
-  }
+/// Entries [begin, end) of a list.
+struct Span {
+  std::size_t begin;
+  std::size_t end;
 };
 
 /// The dense side of one product: the weights, or the gradient of what came of them.
@@ -59,140 +58,234 @@ template <class T>
 class SparseProduct {
  public:
   SparseProduct(const SparseProjectionArgs& args, bool backward)
-      : x_(*args.x), rows_(static_cast<std::size_t>(args.rows)), dropout_(args.input_dropout) {
+      : x_(*args.x),
+        rows_(static_cast<std::size_t>(args.rows)),
+        dropout_(args.input_dropout),
+        bytes_(args.kept) {
     for (const auto* each = &args; each != nullptr; each = each->also)
       dense_.push_back({static_cast<std::size_t>(each->columns),
                         static_cast<const T*>(backward ? each->grad_out : each->weight),
                         static_cast<T*>(backward ? each->grad_weight : each->out)});
   }
 
+  /// Draws for the entries of the rows, into the caller's bytes where there are some.
   void run_rows(RowRange rows) const {
-    Scratch scratch{};
+    const Span all = span_of(x_.row_ptr, rows);
+    std::vector<std::uint8_t> own;
+    const std::uint8_t* kept = nullptr;
+    if (dropout_.active) {
+      own.resize(bytes_ == nullptr ? all.end - all.begin : 0);
+      std::uint8_t* to = bytes_ == nullptr ? own.data() : bytes_ + all.begin;
+      draw(all, x_.row_ptr, rows, to, [&](std::size_t entry, std::size_t row) {
+        return Element{static_cast<std::uint64_t>(x_.global_id[row]),
+                       static_cast<std::uint64_t>(x_.column[entry])};
+      });
+      kept = to;
+    }
     for (auto r = static_cast<std::size_t>(rows.begin); r < static_cast<std::size_t>(rows.end);
          ++r) {
       const auto begin = static_cast<std::size_t>(x_.row_ptr[r]);
-      const Entries entries{x_.column.data() + begin,
-                            x_.value.data() + begin,
-                            static_cast<std::size_t>(x_.row_ptr[r + 1]) - begin};
-      accumulate(entries, r, scratch, [&](std::size_t k) {
-        return Element{id(r), static_cast<std::size_t>(entries.index[k])};
-      });
+      accumulate({x_.column.data() + begin,
+                  x_.value.data() + begin,
+                  static_cast<std::size_t>(x_.row_ptr[r + 1]) - begin,
+                  kept == nullptr ? nullptr : kept + (begin - all.begin),
+                  nullptr},
+                 r);
     }
   }
 
   void run_columns(RowRange columns) const {
-    Scratch scratch{};
+    const Span all = span_of(x_.column_ptr, columns);
+    const bool known = bytes_ != nullptr && x_.column_entry.size() == x_.column.size();
+    std::vector<std::uint8_t> own;
+    if (dropout_.active && !known) {
+      own.resize(all.end - all.begin);
+      draw(all, x_.column_ptr, columns, own.data(), [&](std::size_t entry, std::size_t column) {
+        const auto row = static_cast<std::size_t>(x_.column_row[entry]);
+        return Element{static_cast<std::uint64_t>(x_.global_id[row]), column};
+      });
+    }
     for (auto c = static_cast<std::size_t>(columns.begin);
          c < static_cast<std::size_t>(columns.end);
          ++c) {
-      const std::int32_t* begin = x_.column_row.data() + x_.column_ptr[c];
+      const auto first = static_cast<std::size_t>(x_.column_ptr[c]);
+      const std::int32_t* begin = x_.column_row.data() + first;
       const std::int32_t* end = x_.column_row.data() + x_.column_ptr[c + 1];
       if (rows_ < static_cast<std::size_t>(x_.rows))
         end = std::lower_bound(begin, end, static_cast<std::int32_t>(rows_));
-      const Entries entries{
-          begin, x_.column_value.data() + x_.column_ptr[c], static_cast<std::size_t>(end - begin)};
-      accumulate(entries, c, scratch, [&](std::size_t k) {
-        return Element{id(static_cast<std::size_t>(entries.index[k])), c};
-      });
+      Entries entries{begin,
+                      x_.column_value.data() + first,
+                      static_cast<std::size_t>(end - begin),
+                      nullptr,
+                      nullptr};
+      if (dropout_.active) {
+        entries.kept = known ? bytes_ : own.data() + (first - all.begin);
+        entries.place = known ? x_.column_entry.data() + first : nullptr;
+      }
+      accumulate(entries, c);
     }
   }
 
  private:
+  /// What keys an entry's random word.
   struct Element {
-    std::int64_t id;
-    std::size_t column;
-  };
-  struct Scratch {
-    Counters counters;
-    CounterWords words;
-    T value[kChunk];
-    std::int32_t index[kChunk];
-    std::uint8_t word[kChunk];
+    std::uint64_t id, column;
   };
 
-  std::int64_t id(std::size_t row) const { return dropout_.active ? x_.global_id[row] : 0; }
+  static Span span_of(std::span<const std::int64_t> ptr, RowRange lists) {
+    return {static_cast<std::size_t>(ptr[static_cast<std::size_t>(lists.begin)]),
+            static_cast<std::size_t>(ptr[static_cast<std::size_t>(lists.end)])};
+  }
+
+  /// to[e - all.begin] = whether entry e of the lists survives. Lists are short: vectors go across
+  /// them.
+  template <class ElementOf>
+  void draw(Span all,
+            std::span<const std::int64_t> ptr,
+            RowRange lists,
+            std::uint8_t* to,
+            const ElementOf& element_of) const {
+    alignas(64) std::uint64_t id[kChunk] = {};
+    alignas(64) std::uint64_t column[kChunk] = {};
+    auto list = static_cast<std::size_t>(lists.begin);
+    std::size_t end = all.begin;  // of the list before
+    for (std::size_t first = all.begin; first < all.end; first += kChunk) {
+      const std::size_t last = std::min(first + kChunk, all.end);
+      for (std::size_t e = first; e < last;) {
+        while (end <= e) end = static_cast<std::size_t>(ptr[++list]);
+        for (; e < std::min(end, last); ++e) {
+          const Element element = element_of(e, list - 1);
+          id[e - first] = element.id;
+          column[e - first] = element.column;
+        }
+      }
+      draw_chunk(id, column, last - first, to + (first - all.begin));
+    }
+  }
+
+  /// No byte past the last: the next entry may be another thread's.
+  void draw_chunk(const std::uint64_t* id,
+                  const std::uint64_t* column,
+                  std::size_t count,
+                  std::uint8_t* to) const {
+    const hn::ScalableTag<std::uint64_t> d;
+    const hn::Rebind<std::uint8_t, decltype(d)> d8;
+    alignas(64) std::uint8_t held[kChunk];
+    for (std::size_t k = 0; k < count; k += hn::Lanes(d)) {
+      const auto keep = survive(d, hn::Load(d, id + k), hn::Load(d, column + k));
+      hn::StoreU(
+          hn::TruncateTo(d8, hn::IfThenElseZero(keep, hn::Set(d, std::uint64_t{1}))), d8, held + k);
+    }
+    std::copy_n(held, count, to);
+  }
+
+  /// Entries that survive dropout, each the index in the low and the float value in the high half.
+  struct Kept {
+    std::uint64_t entry[kChunk + 1];  ///< one that is dropped is overwritten by the next
+
+    std::size_t index(std::size_t e) const { return static_cast<std::uint32_t>(entry[e]); }
+    T value(std::size_t e) const {
+      return static_cast<T>(std::bit_cast<float>(static_cast<std::uint32_t>(entry[e] >> 32)));
+    }
+  };
 
   /// Row `item` of every result = sum over entries of masked value times the dense row.
-  template <class ElementOf>
-  void accumulate(const Entries& entries,
-                  std::size_t item,
-                  Scratch& scratch,
-                  const ElementOf& element) const {
-    for (const DenseSide<T>& side : dense_)
-      std::fill_n(side.to + item * side.width, side.width, T{0});
-    for (std::size_t first = 0; first < entries.count; first += kChunk) {
+  void accumulate(const Entries& entries, std::size_t item) const {
+    Kept kept;
+    std::size_t first = 0;
+    do {
       const Span part{first, std::min(first + kChunk, entries.count)};
-      const std::size_t kept = load_entries(entries, part, scratch, element);
-      for (const DenseSide<T>& side : dense_) add_tiles(side, scratch, kept, item);
-    }
+      const std::size_t count = load_entries(entries, part, kept);
+      for (const DenseSide<T>& side : dense_) add_entries(side, kept, count, item, first > 0);
+      first = part.end;
+    } while (first < entries.count);
   }
 
-  /// Entries of the part that survive dropout, as index and value; returns how many.
-  template <class ElementOf>
-  std::size_t load_entries(const Entries& entries,
-                           Span part,
-                           Scratch& scratch,
-                           const ElementOf& element) const {
-    const std::size_t count = part.end - part.begin;
-    if (!dropout_.active) {
-      for (std::size_t k = 0; k < count; ++k)
-        scratch.value[k] = static_cast<T>(entries.value[part.begin + k]);
-      std::copy_n(entries.index + part.begin, count, scratch.index);
-      return count;
-    }
-    for (std::size_t k = 0; k < count; ++k) {
-      const Element at = element(part.begin + k);
-      scratch.counters.id[k] = static_cast<std::uint64_t>(at.id);
-      scratch.counters.group[k] = at.column / 4;
-      scratch.word[k] = static_cast<std::uint8_t>(at.column % 4);
-    }
-    const auto counter_at = [&](auto d, std::size_t k) HWY_ATTR {
-      return CounterVectors<decltype(d)>{hn::Load(d, scratch.counters.id + k),
-                                         hn::Load(d, scratch.counters.group + k)};
+  /// Entries of the part that survive dropout; returns how many. Without branches: which ones do is
+  /// as good as random.
+  std::size_t load_entries(const Entries& entries, Span part, Kept& kept) const {
+    std::size_t count = 0;
+    const auto take = [&](std::size_t k) {
+      kept.entry[count] = static_cast<std::uint32_t>(entries.index[k]) |
+                          std::uint64_t{std::bit_cast<std::uint32_t>(entries.value[k])} << 32;
     };
-    counter_words(dropout_.key, count, counter_at, scratch.words);
-    std::size_t kept = 0;
-    for (std::size_t k = 0; k < count; ++k) {
-      scratch.value[kept] = static_cast<T>(entries.value[part.begin + k]) * dropout_.scale;
-      scratch.index[kept] = entries.index[part.begin + k];
-      kept += scratch.words.word(k, scratch.word[k]) >= dropout_.threshold ? 1 : 0;
+    if (entries.kept == nullptr) {
+      for (std::size_t k = part.begin; k < part.end; ++k, ++count) take(k);
+    } else if (entries.place == nullptr) {
+      for (std::size_t k = part.begin; k < part.end; count += entries.kept[k++]) take(k);
+    } else {
+      for (std::size_t k = part.begin; k < part.end; count += entries.kept[entries.place[k++]])
+        take(k);
     }
-    return kept;
+    return count;
   }
 
-  /// to += sum of value times row: sums of full tiles of columns stay in registers.
-  void add_tiles(const DenseSide<T>& side,
-                 const Scratch& scratch,
-                 std::size_t count,
-                 std::size_t item) const {
-    T* to = side.to + item * side.width;
+  template <class D>
+  HWY_INLINE hn::Mask<D> survive(D d, hn::Vec<D> id, hn::Vec<D> column) const {
+    const auto words = philox(d, dropout_.key, id, hn::ShiftRight<2>(column));
+    const auto odd = hn::Ne(hn::And(column, hn::Set(d, std::uint64_t{1})), hn::Zero(d));
+    const auto second = hn::Ne(hn::And(column, hn::Set(d, std::uint64_t{2})), hn::Zero(d));
+    const auto word = hn::IfThenElse(
+        second, hn::IfThenElse(odd, words.c3, words.c2), hn::IfThenElse(odd, words.c1, words.c0));
+    return hn::Not(dropped(d, word, dropout_.threshold));
+  }
+
+  /// Row `item` of the result = or += sum of value times row.
+  void add_entries(const DenseSide<T>& side,
+                   const Kept& kept,
+                   std::size_t count,
+                   std::size_t item,
+                   bool add) const {
+    const Sum sum{&side, &kept, count, side.to + item * side.width, add};
     const hn::ScalableTag<T> d;
-    const std::size_t tile = kTileVectors * hn::Lanes(d);
-    std::size_t column = 0;
-    for (; column + tile <= side.width; column += tile) {
-      hn::Vec<decltype(d)> sum[kTileVectors];
-      for (std::size_t v = 0; v < kTileVectors; ++v)
-        sum[v] = hn::LoadU(d, to + column + v * hn::Lanes(d));
-      for (std::size_t e = 0; e < count; ++e) {
-        const T* row = side.from + static_cast<std::size_t>(scratch.index[e]) * side.width + column;
-        const auto value = hn::Set(d, scratch.value[e]);
-        for (std::size_t v = 0; v < kTileVectors; ++v)
-          sum[v] = hn::MulAdd(value, hn::LoadU(d, row + v * hn::Lanes(d)), sum[v]);
+    std::size_t column = add_tiles<kTileVectors>(d, sum, 0);
+    column = add_tiles<1>(d, sum, column);
+    add_rest<64 / sizeof(T)>(sum, column);
+  }
+
+  /// One row of a result and what is added to it.
+  struct Sum {
+    const DenseSide<T>* side;
+    const Kept* kept;
+    std::size_t count;
+    T* to;
+    bool add;
+  };
+
+  /// The columns left of `column`, by vectors of falling length.
+  template <std::size_t kLanes>
+  HWY_INLINE void add_rest(const Sum& sum, std::size_t column) const {
+    column = add_tiles<1>(hn::CappedTag<T, kLanes>(), sum, column);
+    if constexpr (kLanes > 1)
+      add_rest<kLanes / 2>(sum, column);
+  }
+
+  /// Tiles of kVectors vectors from `column` on, whose sums stay in registers; returns the next
+  /// column.
+  template <std::size_t kVectors, class D>
+  HWY_INLINE std::size_t add_tiles(D d, const Sum& sum, std::size_t column) const {
+    const std::size_t lanes = hn::Lanes(d);
+    const std::size_t width = sum.side->width;
+    for (; column + kVectors * lanes <= width; column += kVectors * lanes) {
+      hn::Vec<D> total[kVectors];
+      for (std::size_t v = 0; v < kVectors; ++v)
+        total[v] = sum.add ? hn::LoadU(d, sum.to + column + v * lanes) : hn::Zero(d);
+      for (std::size_t e = 0; e < sum.count; ++e) {
+        const T* row = sum.side->from + sum.kept->index(e) * width + column;
+        const auto value = hn::Set(d, sum.kept->value(e) * dropout_.scale);
+        for (std::size_t v = 0; v < kVectors; ++v)
+          total[v] = hn::MulAdd(value, hn::LoadU(d, row + v * lanes), total[v]);
       }
-      for (std::size_t v = 0; v < kTileVectors; ++v)
-        hn::StoreU(sum[v], d, to + column + v * hn::Lanes(d));
+      for (std::size_t v = 0; v < kVectors; ++v)
+        hn::StoreU(total[v], d, sum.to + column + v * lanes);
     }
-    if (column == side.width)
-      return;
-    by_four(count, [&]<std::size_t kRows>(std::size_t e) HWY_ATTR {
-      const Gathered<kRows, T> rows(side.from, side.width, scratch.index + e);
-      add_rows<kRows>(scratch.value + e, rows.row, Span{column, side.width}, to);
-    });
+    return column;
   }
 
   const PreparedSparse& x_;
   std::size_t rows_;
   DropoutPlan<T> dropout_;
+  std::uint8_t* bytes_;  ///< args.kept
   std::vector<DenseSide<T>> dense_;
 };
 

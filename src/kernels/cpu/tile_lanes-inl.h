@@ -89,6 +89,28 @@ HWY_INLINE auto sum_four(D d, const hn::Vec<D>* v) {
 }
 #endif
 
+/// Lanes of each `segment`, a power of two, replaced by their sum.
+template <class D>
+HWY_INLINE hn::Vec<D> sum_segments(D d, hn::Vec<D> v, std::size_t segment) {
+  if constexpr (hn::MaxLanes(D()) >= 2) {
+    if (segment >= 2)
+      v = hn::Add(v, hn::Reverse2(d, v));
+  }
+  if constexpr (hn::MaxLanes(D()) >= 4) {
+    if (segment >= 4)
+      v = hn::Add(v, hn::Reverse4(d, v));
+  }
+  if constexpr (hn::MaxLanes(D()) >= 8) {
+    if (segment >= 8)
+      v = hn::Add(v, hn::Reverse8(d, v));
+  }
+  if constexpr (hn::MaxLanes(D()) >= 16) {
+    if (segment >= 16)
+      v = hn::Add(v, hn::Reverse(d, v));
+  }
+  return v;
+}
+
 /// Which head of the group each column of a tile belongs to.
 template <class W, std::size_t kColumns>
 class TileHeads {
@@ -112,35 +134,14 @@ class TileHeads {
     const std::size_t lanes = hn::Lanes(d);
     alignas(64) W lane[kColumns];
     for (std::size_t v = 0; v < kColumns / lanes; ++v)
-      hn::Store(fold(d, terms[v]), d, lane + v * lanes);
+      hn::Store(sum_segments(d, terms[v], segment_), d, lane + v * lanes);
     for (std::size_t c = 0; c < count_; c += segment_) to[head_[c]] += lane[c];
   }
 
  private:
-  template <class D>
-  HWY_INLINE hn::Vec<D> fold(D d, hn::Vec<D> v) const {
-    if constexpr (hn::MaxLanes(D()) >= 2) {
-      if (segment_ >= 2)
-        v = hn::Add(v, hn::Reverse2(d, v));
-    }
-    if constexpr (hn::MaxLanes(D()) >= 4) {
-      if (segment_ >= 4)
-        v = hn::Add(v, hn::Reverse4(d, v));
-    }
-    if constexpr (hn::MaxLanes(D()) >= 8) {
-      if (segment_ >= 8)
-        v = hn::Add(v, hn::Reverse8(d, v));
-    }
-    if constexpr (hn::MaxLanes(D()) >= 16) {
-      if (segment_ >= 16)
-        v = hn::Add(v, hn::Reverse(d, v));
-    }
-    return v;
-  }
-
   std::size_t count_;
   std::size_t first_;
-  std::size_t segment_;  ///< columns that `fold` has added up
+  std::size_t segment_;  ///< columns that sum_segments has added up
   std::uint32_t head_[kColumns];
 };
 
@@ -151,10 +152,12 @@ class TileWeights {
   using Index = std::conditional_t<sizeof(W) == 8, std::int64_t, std::int32_t>;
 
  public:
-  TileWeights(const ColumnTile& tile, const HeadGroup& group, std::size_t width) {
-    for (std::size_t c = 0; c < kColumns; ++c)
+  TileWeights(const ColumnTile& tile, const HeadGroup& group, std::size_t width)
+      : wide_(group.stride > kGroupHeads) {
+    for (std::size_t c = 0; c < kColumns; ++c) {
       head_[c] =
           static_cast<Index>((tile.first + std::min(c, tile.count - 1)) / width - group.first);
+    }
   }
 
   bool one() const { return head_[0] == head_[kColumns - 1]; }
@@ -162,13 +165,25 @@ class TileWeights {
   /// Reads 64 bytes of weights.
   HWY_INLINE hn::Vec<D> of(D d, const W* weight, std::size_t v) const {
     const Index* head = head_ + v * hn::Lanes(d);
-    if constexpr (hn::MaxLanes(D()) >= kGroupHeads)
+    if constexpr (hn::MaxLanes(D()) >= kMostGroupHeads) {
       return hn::TableLookupLanes(hn::LoadU(d, weight), hn::SetTableIndices(d, head));
-    else
+    } else if constexpr (hn::MaxLanes(D()) >= kGroupHeads) {
+      const hn::RebindToSigned<D> di;
+      const auto heads = hn::Load(di, head);
+      const auto last = hn::Set(di, Index{kGroupHeads - 1});
+      const auto place = hn::IndicesFromVec(d, hn::And(heads, last));
+      const auto low = hn::TableLookupLanes(hn::LoadU(d, weight), place);
+      if (!wide_)
+        return low;
+      const auto high = hn::TableLookupLanes(hn::LoadU(d, weight + kGroupHeads), place);
+      return hn::IfThenElse(hn::RebindMask(d, hn::Gt(heads, last)), high, low);
+    } else {
       return hn::GatherIndex(d, weight, hn::Load(hn::RebindToSigned<D>(), head));
+    }
   }
 
  private:
+  bool wide_;  ///< more heads than the shortest vector that is looked up in
   alignas(64) Index head_[kColumns];
 };
 

@@ -1,8 +1,11 @@
 // GAT (Velickovic et al. 2018): e_ij = LeakyReLU(a_s . z_j + a_d . z_i + a_e . W_e x_ij).
 #include "nn/attention_mechanism.h"
+#include "nn/folded_logits.h"
 #include "nn/row_block_product.h"
 
 #include <torch/torch.h>
+
+#include <tuple>
 
 namespace regatta {
 namespace {
@@ -30,31 +33,20 @@ class GatAttention : public AttentionMechanism {
     const std::int64_t nodes = input.nodes();
     AttentionTensors tensors;
     // a . (xW) = x (W a): a narrow product instead of another pass over z.
-    const at::Tensor folded = fold(weight_, {source_, destination_});
+    // LeakyReLU(c u) = c LeakyReLU(u), so the scale of the logits goes in here.
+    const at::Tensor folded = fold_vectors(weight_, {source_, destination_}, logit_scale_);
     const std::vector<at::Tensor> projected = input.project_all(
         {{weight_, nodes, input.storage()}, {folded, nodes, weight_.scalar_type()}});
     tensors[TensorRole::kValue] = projected[0].view({nodes, heads_, width_});
-    const at::Tensor& logits = projected[1];
-    tensors[TensorRole::kSourceLogit] = logits.narrow(1, 0, heads_);
-    tensors[TensorRole::kDestinationLogit] =
-        logits.narrow(0, 0, call.rows).narrow(1, heads_, heads_);
+    std::tie(tensors[TensorRole::kSourceLogit], tensors[TensorRole::kDestinationLogit]) =
+        split_logits(projected[1], call.rows);
     if (edge_x.defined())
-      tensors[TensorRole::kEdgeLogit] = row_block_product(edge_x, fold(edge_weight_, {edge_}));
+      tensors[TensorRole::kEdgeLogit] =
+          row_block_product(edge_x, fold_vectors(edge_weight_, {edge_}, logit_scale_));
     return tensors;
   }
 
  private:
-  /// [F,V*H] of a projection [F,H*D] and V vectors [H,D]. LeakyReLU(c u) = c LeakyReLU(u), so the
-  /// scale of the logits goes in here.
-  at::Tensor fold(const at::Tensor& projection, at::TensorList vectors) const {
-    // As a product with the vectors spread over [H*D,V*H], whose gradient has a fixed order of
-    // sums.
-    const at::Tensor own_head = torch::eye(heads_, projection.options()) * logit_scale_;
-    const at::Tensor spread =
-        torch::stack(vectors, -1).unsqueeze(-1) * own_head.view({heads_, 1, 1, heads_});
-    return row_block_product(projection, spread.flatten(2).flatten(0, 1));
-  }
-
   std::int64_t heads_, width_;
   double negative_slope_, logit_scale_;
   at::Tensor weight_;                       // [F,H*D]
