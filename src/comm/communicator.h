@@ -1,6 +1,8 @@
 // Collectives over ranks. Every collective leaves from one thread in program order on every rank.
 #pragma once
 
+#include "comm/heartbeat.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -49,6 +51,9 @@ class Communicator {
   /// Sum of `value` over all lower ranks (0 on rank 0).
   virtual std::int64_t exclusive_scan(std::int64_t value) = 0;
   virtual void barrier() = 0;
+  /// A channel for signs of life that another thread may use beside these collectives; null where
+  /// there is nobody to hear them. Collective.
+  virtual std::unique_ptr<HeartbeatChannel> open_heartbeat() { return nullptr; }
   /// Ends the whole job with `code`; does not return.
   [[noreturn]] virtual void abort(int code) = 0;
 

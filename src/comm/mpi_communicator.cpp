@@ -2,7 +2,10 @@
 #include "comm/mpi_communicator.h"
 
 #include "comm/mpi_check.h"
+#include "comm/mpi_heartbeat.h"
+#include "comm/mpi_node_sum.h"
 #include "core/error.h"
+#include "core/log.h"
 
 #include <mpi.h>
 
@@ -49,12 +52,19 @@ MPI_Op mpi_operation(ReduceType type, ReduceOp op) {
   fail(ExitCode::kInternal, "all_reduce: unknown operation {}", static_cast<int>(op));
 }
 
-/// Holds the requests of all pieces of one collective.
+/// Holds the requests of all pieces of one collective. `node_sum` (may be null) moves on too
+/// while this is waited for.
 class MpiWork final : public Work {
  public:
-  MpiWork(int rank, std::vector<MPI_Request> requests)
-      : rank_(rank), requests_(std::move(requests)) {}
+  MpiWork(int rank, std::vector<MPI_Request> requests, NodeSum* node_sum)
+      : rank_(rank), requests_(std::move(requests)), node_sum_(node_sum) {}
   ~MpiWork() override {
+    if (next_ < requests_.size() && node_sum_ != nullptr) {
+      try {
+        node_sum_->finish_all();
+      } catch (const Error&) {  // MPI's own failure, which ends the waits below too
+      }
+    }
     for (; next_ < requests_.size(); ++next_) {
       REGATTA_MPI_NO_THROW(rank_, MPI_Wait(&requests_[next_], MPI_STATUS_IGNORE));
     }
@@ -63,6 +73,8 @@ class MpiWork final : public Work {
   MpiWork& operator=(const MpiWork&) = delete;
 
   void wait() override {
+    if (node_sum_ != nullptr)
+      node_sum_->finish_all();
     while (next_ < requests_.size()) {
       // Counted first: a request that failed is not waited for again by the destructor.
       MPI_Request* request = &requests_[next_++];
@@ -70,6 +82,8 @@ class MpiWork final : public Work {
     }
   }
   bool done() override {
+    if (node_sum_ != nullptr)
+      node_sum_->progress();
     while (next_ < requests_.size()) {
       int finished = 0;
       REGATTA_MPI(rank_, MPI_Test(&requests_[next_], &finished, MPI_STATUS_IGNORE));
@@ -84,6 +98,7 @@ class MpiWork final : public Work {
  private:
   int rank_;
   std::vector<MPI_Request> requests_;
+  NodeSum* node_sum_;
   std::size_t next_ = 0;  ///< requests before it are complete
 };
 
@@ -95,14 +110,13 @@ class MpiCommunicator final : public Communicator {
     REGATTA_MPI(-1, MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN));
     REGATTA_MPI(-1, MPI_Comm_rank(comm_, &rank_));
     REGATTA_MPI(rank_, MPI_Comm_size(comm_, &size_));
-    MPI_Comm node = MPI_COMM_NULL;
-    REGATTA_MPI(rank_,
-                MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node));
-    REGATTA_MPI(rank_, MPI_Comm_rank(node, &local_rank_));
-    REGATTA_MPI(rank_, MPI_Comm_size(node, &local_size_));
-    REGATTA_MPI(rank_, MPI_Comm_free(&node));
+    split_nodes();
   }
-  ~MpiCommunicator() override { REGATTA_MPI_NO_THROW(rank_, MPI_Comm_free(&comm_)); }
+  ~MpiCommunicator() override {
+    node_sum_.reset();
+    REGATTA_MPI_NO_THROW(rank_, MPI_Comm_free(&node_));
+    REGATTA_MPI_NO_THROW(rank_, MPI_Comm_free(&comm_));
+  }
   MpiCommunicator(const MpiCommunicator&) = delete;
   MpiCommunicator& operator=(const MpiCommunicator&) = delete;
 
@@ -121,25 +135,55 @@ class MpiCommunicator final : public Communicator {
   std::vector<std::vector<std::byte>> all_to_all(
       const std::vector<std::vector<std::byte>>& outgoing) override;
   std::int64_t exclusive_scan(std::int64_t value) override;
-  void barrier() override { REGATTA_MPI(rank_, MPI_Barrier(comm_)); }
+  void barrier() override {
+    finish_node_sums();
+    REGATTA_MPI(rank_, MPI_Barrier(comm_));
+  }
+  std::unique_ptr<HeartbeatChannel> open_heartbeat() override { return make_mpi_heartbeat(comm_); }
   [[noreturn]] void abort(int code) override {
+    // launch/mpirun.sh reads this where a dead link keeps mpirun from telling of the abort.
+    log::error("the job ends with exit code {}", code);
     MPI_Abort(comm_, code);
     std::_Exit(code);  // MPI_Abort may return where the launcher is gone
   }
 
  private:
+  void split_nodes();
+  /// Before a call that blocks inside MPI.
+  void finish_node_sums() {
+    if (node_sum_ != nullptr)
+      node_sum_->finish_all();
+  }
   void gather_pieces(std::span<const std::byte> mine,
                      std::int64_t start,
                      std::int64_t limit,
                      std::vector<std::vector<std::byte>>& gathered);
 
   MPI_Comm comm_ = MPI_COMM_NULL;
+  MPI_Comm node_ = MPI_COMM_NULL;      ///< this rank's
+  std::unique_ptr<NodeSum> node_sum_;  ///< null where it cannot be had
   MpiLimits limits_;
   int rank_ = -1;
   int size_ = 0;
   int local_rank_ = 0;
   int local_size_ = 1;
 };
+
+void MpiCommunicator::split_nodes() {
+  REGATTA_MPI(rank_,
+              MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node_));
+  REGATTA_MPI(rank_, MPI_Comm_rank(node_, &local_rank_));
+  if (limits_.node_ranks > 0) {
+    MPI_Comm part = MPI_COMM_NULL;
+    REGATTA_MPI(rank_, MPI_Comm_split(node_, local_rank_ / limits_.node_ranks, rank_, &part));
+    REGATTA_MPI(rank_, MPI_Comm_free(&node_));
+    node_ = part;
+    REGATTA_MPI(rank_, MPI_Comm_rank(node_, &local_rank_));
+  }
+  REGATTA_MPI(rank_, MPI_Comm_size(node_, &local_size_));
+  if (limits_.share_memory && size_ > 1)
+    node_sum_ = make_node_sum(comm_, node_);
+}
 
 std::unique_ptr<Work> MpiCommunicator::start_all_reduce(void* data,
                                                         std::int64_t count,
@@ -148,6 +192,8 @@ std::unique_ptr<Work> MpiCommunicator::start_all_reduce(void* data,
   REGATTA_CHECK(count >= 0 && (data != nullptr || count == 0));
   const MpiElement element = mpi_element(type);
   const MPI_Op operation = mpi_operation(type, op);
+  if (node_sum_ != nullptr && op == ReduceOp::kSum && count * element.bytes >= limits_.share_from)
+    return node_sum_->start(data, count, type);
   const std::int64_t piece = limits_.piece_bytes / element.bytes;
   std::vector<MPI_Request> requests;
   for (std::int64_t start = 0; start < count; start += piece) {
@@ -158,10 +204,11 @@ std::unique_ptr<Work> MpiCommunicator::start_all_reduce(void* data,
                 MPI_Iallreduce(
                     MPI_IN_PLACE, begin, length, element.type, operation, comm_, &requests.back()));
   }
-  return std::make_unique<MpiWork>(rank_, std::move(requests));
+  return std::make_unique<MpiWork>(rank_, std::move(requests), node_sum_.get());
 }
 
 void MpiCommunicator::broadcast(void* data, std::int64_t bytes, int root) {
+  finish_node_sums();
   REGATTA_CHECK(bytes >= 0 && (data != nullptr || bytes == 0));
   REGATTA_CHECK(root >= 0 && root < size_, "no rank {} among {}", root, size_);
   for (std::int64_t start = 0; start < bytes; start += limits_.piece_bytes) {
@@ -210,6 +257,7 @@ void MpiCommunicator::gather_pieces(std::span<const std::byte> mine,
 }
 
 std::vector<std::vector<std::byte>> MpiCommunicator::all_gather(std::span<const std::byte> mine) {
+  finish_node_sums();
   const auto my_bytes = static_cast<std::int64_t>(mine.size());
   std::vector<std::int64_t> bytes(static_cast<std::size_t>(size_));
   REGATTA_MPI(rank_, MPI_Allgather(&my_bytes, 1, MPI_INT64_T, bytes.data(), 1, MPI_INT64_T, comm_));
@@ -227,6 +275,7 @@ std::vector<std::vector<std::byte>> MpiCommunicator::all_gather(std::span<const 
 
 std::vector<std::vector<std::byte>> MpiCommunicator::all_to_all(
     const std::vector<std::vector<std::byte>>& outgoing) {
+  finish_node_sums();
   const auto ranks = static_cast<std::size_t>(size_);
   REGATTA_CHECK(outgoing.size() == ranks, "{} buffers for {} ranks", outgoing.size(), size_);
   std::vector<std::int64_t> sent(ranks);
@@ -265,11 +314,12 @@ std::vector<std::vector<std::byte>> MpiCommunicator::all_to_all(
                          MPI_Isend(source.data() + start, length, MPI_BYTE, r, 0, comm_, request));
            });
   }
-  MpiWork(rank_, std::move(requests)).wait();
+  MpiWork(rank_, std::move(requests), nullptr).wait();
   return incoming;
 }
 
 std::int64_t MpiCommunicator::exclusive_scan(std::int64_t value) {
+  finish_node_sums();
   std::int64_t before = 0;
   REGATTA_MPI(rank_, MPI_Exscan(&value, &before, 1, MPI_INT64_T, MPI_SUM, comm_));
   return rank_ == 0 ? 0 : before;  // MPI leaves rank 0's result undefined

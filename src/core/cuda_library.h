@@ -15,6 +15,7 @@ class DeviceGraph;
 struct CudaPlugin {
   int (*device_count)();  ///< 0 without a driver; never throws
   std::string (*device_description)(int device);
+  std::string (*device_identity)(int device);  ///< the same text for the same GPU in any process
   void (*select_device)(int device);  ///< makes it current for this thread and LibTorch
   /// Lets this thread compute on a stream of its own, the same one at every call: CUDA captures no
   /// work of the default stream.

@@ -40,7 +40,7 @@ void check_device(int device) {
   }
 }
 
-std::string device_description(int device) {
+cudaDeviceProp properties_of(int device) {
   check_device(device);
   cudaDeviceProp properties = {};
   const cudaError_t status = cudaGetDeviceProperties(&properties, device);
@@ -50,6 +50,18 @@ std::string device_description(int device) {
          device,
          cudaGetErrorString(status));
   }
+  return properties;
+}
+
+std::string device_identity(int device) {
+  std::string text;
+  for (const char byte : properties_of(device).uuid.bytes)
+    text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return text;
+}
+
+std::string device_description(int device) {
+  const cudaDeviceProp properties = properties_of(device);
   return fmt::format("{}, {:.1f} GiB, compute capability {}.{}",
                      properties.name,
                      static_cast<double>(properties.totalGlobalMem) / (1 << 30),
@@ -155,6 +167,7 @@ std::int64_t take_peak_bytes(int device) {
 extern "C" const regatta::CudaPlugin* regatta_cuda_plugin() {
   static const regatta::CudaPlugin plugin = {regatta::device_count,
                                              regatta::device_description,
+                                             regatta::device_identity,
                                              regatta::select_device,
                                              regatta::use_compute_stream,
                                              regatta::make_graph,

@@ -19,13 +19,21 @@ using ::testing::HasSubstr;
 struct Backend {
   const char* name;
   std::function<std::unique_ptr<Communicator>()> make;
+  int node_ranks = 0;  ///< 0: all
 };
 
 const Backend kBackends[] = {
     {"Self", [] { return make_self_communicator(); }},
     {"Mpi", [] { return make_mpi_communicator(MPI_COMM_WORLD); }},
     // Short pieces take every loop over pieces through many rounds.
-    {"MpiShortPieces", [] { return make_mpi_communicator(MPI_COMM_WORLD, {.piece_bytes = 40}); }},
+    {"MpiShortPieces",
+     [] {
+       return make_mpi_communicator(MPI_COMM_WORLD, {.piece_bytes = 40, .share_memory = false});
+     }},
+    {"MpiSharedMemory", [] { return make_mpi_communicator(MPI_COMM_WORLD, {.share_from = 1}); }},
+    {"MpiSeveralNodes",
+     [] { return make_mpi_communicator(MPI_COMM_WORLD, {.share_from = 1, .node_ranks = 2}); },
+     2},
 };
 
 class CommunicatorTest : public ::testing::TestWithParam<Backend> {
@@ -55,9 +63,10 @@ TEST_P(CommunicatorTest, NamesAndNumbers) {
   EXPECT_EQ(comm_.name(), GetParam().name == std::string("Self") ? "self" : "mpi");
   EXPECT_GE(rank_, 0);
   EXPECT_LT(rank_, size_);
-  // The tests' ranks all run on one node.
-  EXPECT_EQ(comm_.local_rank(), rank_);
-  EXPECT_EQ(comm_.local_size(), size_);
+  // The tests' ranks all run on one node, which may be taken for several.
+  const int most = GetParam().node_ranks > 0 ? GetParam().node_ranks : size_;
+  EXPECT_EQ(comm_.local_rank(), rank_ % most);
+  EXPECT_EQ(comm_.local_size(), std::min(most, size_ - rank_ / most * most));
   EXPECT_EQ(size_, comm_.name() == "self" ? 1 : testing::mpi_world().size());
 }
 
@@ -206,7 +215,7 @@ TEST_P(CommunicatorTest, SeveralReductionsUnderWayAtOnce) {
 }
 
 TEST(MpiCommunicatorTest, MessagesBeyondSixteenMebibytesAreSplit) {
-  const auto comm = make_mpi_communicator(MPI_COMM_WORLD);
+  const auto comm = make_mpi_communicator(MPI_COMM_WORLD, {.share_memory = false});
   const int size = comm->size();
   constexpr std::size_t kCount = (20 << 20) / sizeof(float) + 3;
   std::vector<float> values(kCount, static_cast<float>(comm->rank() + 1));

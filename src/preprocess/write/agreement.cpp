@@ -1,5 +1,6 @@
 #include "preprocess/write/agreement.h"
 
+#include "comm/gather_texts.h"
 #include "core/error.h"
 
 #include <cstddef>
@@ -22,11 +23,9 @@ void run_on_all(Communicator& world, const std::function<void()>& work) {
   } catch (const std::exception& error) {
     failure = std::string(1, static_cast<char>(ExitCode::kInternal)) + error.what();
   }
-  const auto all = world.all_gather(std::as_bytes(std::span<const char>(failure)));
-  for (const auto& bytes : all) {
-    if (bytes.empty())
+  for (const std::string& text : gather_texts(failure, world)) {
+    if (text.empty())
       continue;
-    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     throw Error(static_cast<ExitCode>(static_cast<unsigned char>(text[0])), text.substr(1));
   }
 }
