@@ -1,7 +1,8 @@
-# Imports LibTorch without its own package files, which demand a CUDA toolkit on every machine.
+# Imports LibTorch without its own package files, which demand a CUDA toolkit on every machine. Installed with the
+# CMake package, so it knows nothing of this source tree.
 #
 # LIBTORCH_ROOT: a folder with include/ and lib/ (PyPI's torch package or the LibTorch archive).
-# Gives the target regatta_torch (libc10 + libtorch_cpu) and, where the files exist, regatta_torch_cuda.
+# Gives the target regatta_torch (libc10 + libtorch_cpu) and LIBTORCH_VERSION ("2.11.0").
 set(LIBTORCH_ROOT "" CACHE PATH "LibTorch: a folder with include/ and lib/ (torch's Python package will do)")
 if(NOT LIBTORCH_ROOT)
   file(GLOB candidates "${REGATTA_DEPS}/python/lib/python3*/site-packages/torch")
@@ -14,9 +15,17 @@ if(NOT EXISTS "${LIBTORCH_ROOT}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "LibTorch not found (looked in '${LIBTORCH_ROOT}' and ${REGATTA_DEPS}/python). "
                       "Run launch/setup.sh, or configure with -DLIBTORCH_ROOT=DIR.")
 endif()
-message(STATUS "LibTorch: ${LIBTORCH_ROOT}")
+file(STRINGS ${LIBTORCH_ROOT}/include/torch/headeronly/version.h LIBTORCH_VERSION
+     REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+list(TRANSFORM LIBTORCH_VERSION REPLACE "[^0-9]" "")
+list(JOIN LIBTORCH_VERSION "." LIBTORCH_VERSION)
+set(LibTorch_FOUND TRUE)
+message(STATUS "LibTorch: ${LIBTORCH_ROOT} (${LIBTORCH_VERSION})")
 
-add_library(regatta_torch INTERFACE)
+if(TARGET regatta_torch)
+  return()  # asked for again, by another folder
+endif()
+add_library(regatta_torch INTERFACE IMPORTED GLOBAL)
 target_include_directories(regatta_torch SYSTEM INTERFACE
   ${LIBTORCH_ROOT}/include ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
 # Its include folder brings fmt headers of another version than the system's library, and no library for them.

@@ -1,20 +1,24 @@
 // Ranks exchange a description of each parameter and compare them with rank 0's.
 #include "reducer/parameter_agreement.h"
 
+#include "comm/gather_texts.h"
+#include "core/crc32c.h"
 #include "core/error.h"
 
+#include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <span>
 #include <string>
+#include <string_view>
 
 namespace regatta {
 namespace {
 
 bool usable(const at::Tensor& parameter) {
-  return parameter.defined() && parameter.is_leaf() && parameter.requires_grad() &&
-         (parameter.scalar_type() == at::kFloat || parameter.scalar_type() == at::kDouble);
+  return parameter.defined() && parameter.is_leaf() &&
+         (!parameter.requires_grad() ||
+          parameter.scalar_type() == at::kFloat || parameter.scalar_type() == at::kDouble);
 }
 
 /// "Float [16, 8]", one line a parameter.
@@ -25,7 +29,7 @@ std::string description(const at::Tensor& parameter) {
   std::string text = fmt::format(
       "{} [{}]", c10::toString(parameter.scalar_type()), fmt::join(parameter.sizes(), ", "));
   if (!parameter.requires_grad()) {
-    text += " without gradient";
+    text += " frozen";
   }
   if (!parameter.is_leaf()) {
     text += " not a leaf";
@@ -33,8 +37,7 @@ std::string description(const at::Tensor& parameter) {
   return text;
 }
 
-std::vector<std::string> lines_of(std::span<const std::byte> bytes) {
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines;
   for (std::size_t start = 0; start < text.size();) {
     const std::size_t end = text.find('\n', start);
@@ -86,14 +89,18 @@ void compare_with_rank_zero(const std::vector<std::string>& first,
 }  // namespace
 
 void check_parameters_agree(const std::vector<at::Tensor>& parameters,
-                            std::int64_t bucket_bytes,
+                            const ReducerOptions& options,
                             Communicator& communicator) {
-  std::string text = fmt::format("{} bytes a bucket\n", bucket_bytes);
+  const std::int64_t bucket_bytes = options.bucket_bytes;
+  std::string text = fmt::format("{} bytes a bucket, {} sums, {} scalars\n",
+                                 bucket_bytes,
+                                 options.reproducible ? "reproducible" : "fast",
+                                 options.scalars);
   for (const at::Tensor& parameter : parameters) {
     text += description(parameter) + "\n";
   }
   // Exchanged before any local check, so that no rank waits for one that has thrown.
-  const auto gathered = communicator.all_gather(std::as_bytes(std::span(text)));
+  const auto gathered = gather_texts(text, communicator);
   const auto first = lines_of(gathered[0]);
   for (std::size_t rank = 1; rank < gathered.size(); ++rank) {
     compare_with_rank_zero(first, lines_of(gathered[rank]), rank);
@@ -105,9 +112,38 @@ void check_parameters_agree(const std::vector<at::Tensor>& parameters,
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!usable(parameters[i])) {
       fail(ExitCode::kUsage,
-           "parameter {}: found {}, expected a float32 or float64 leaf that requires a gradient",
+           "parameter {}: found {}, expected a leaf, of float32 or float64 unless it is frozen",
            i,
            description(parameters[i]));
+    }
+  }
+}
+
+void check_parameters_equal(const std::vector<at::Tensor>& parameters,
+                            Communicator& communicator) {
+  std::string text;
+  for (const at::Tensor& parameter : parameters) {
+    text += description(parameter);
+    if (parameter.defined()) {
+      const at::Tensor host = parameter.detach().to(at::kCPU).contiguous();
+      text += " with checksum " + crc32c_text(crc32c(host.data_ptr(), host.nbytes()));
+    }
+    text += "\n";
+  }
+  const auto gathered = gather_texts(text, communicator);
+  const auto first = lines_of(gathered[0]);
+  for (std::size_t rank = 1; rank < gathered.size(); ++rank) {
+    const auto other = lines_of(gathered[rank]);
+    for (std::size_t i = 0; i < std::max(first.size(), other.size()); ++i) {
+      const std::string ours = i < first.size() ? first[i] : "no such parameter";
+      const std::string theirs = i < other.size() ? other[i] : "no such parameter";
+      if (ours != theirs)
+        fail(ExitCode::kInternal,
+             "replicas differ in parameter {}: rank {} has {}, rank 0 has {}",
+             i,
+             rank,
+             theirs,
+             ours);
     }
   }
 }

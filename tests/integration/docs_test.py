@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 
-FOLDERS = "src|tests|docs|configs|launch|cmake|data"
+FOLDERS = "src|tests|docs|configs|launch|cmake|data|examples"
 PATH = re.compile(rf"(?<![\w/.{{}}-])(?:(?:{FOLDERS})/[\w./-]*|\.ci/run|CMakeLists\.txt|CMakePresets\.json)")
 LINK = re.compile(r"\]\(([^)#]+)\)")
 FENCE = re.compile(r"^```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -19,7 +19,7 @@ README_LINES = 60
 
 
 def documents(root):
-    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md")), *sorted((root / "examples").rglob("*.md"))]
 
 
 def path_faults(root, document, text):
