@@ -8,12 +8,12 @@
 
 #include <ATen/ATen.h>
 
-#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 namespace regatta {
 namespace {
@@ -25,9 +25,9 @@ constexpr const char* kManifest = "MANIFEST.json";
 constexpr const char* kModel = "model.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
-constexpr std::array kFiles{kModel, kOptimizer, kState};
+constexpr const char* kBest = "best.safetensors";
 constexpr const char* kFormat = "regatta-checkpoint";
-constexpr int kVersion = 1;
+constexpr std::uint64_t kNewestVersion = 2;  ///< 2: with best.safetensors
 constexpr std::uint64_t kMaxManifestBytes = 1 << 20;
 
 std::string without_trailing_slash(std::string path) {
@@ -64,14 +64,21 @@ void check_finite(const ordered_json& value) {
   }
 }
 
-void write_manifest(const std::string& folder) {
+std::vector<const char*> files_of_version(std::uint64_t version) {
+  std::vector<const char*> files{kModel, kOptimizer, kState};
+  if (version == 2)
+    files.push_back(kBest);
+  return files;
+}
+
+void write_manifest(const std::string& folder, std::uint64_t version) {
   ordered_json files = ordered_json::object();
-  for (const char* name : kFiles) {
+  for (const char* name : files_of_version(version)) {
     std::uint64_t size = 0;
     const std::uint32_t crc = crc32c_of_file(folder + "/" + name, &size);
     files[name] = {{"bytes", size}, {"crc32c", crc32c_text(crc)}};
   }
-  const ordered_json manifest = {{"format", kFormat}, {"version", kVersion}, {"files", files}};
+  const ordered_json manifest = {{"format", kFormat}, {"version", version}, {"files", files}};
   replace_file(folder + "/" + kManifest, manifest.dump(2) + "\n");
 }
 
@@ -124,22 +131,27 @@ ordered_json read_manifest(const std::string& folder) {
   if (!manifest.is_object() || manifest.size() != 3 ||
       manifest.value("format", ordered_json()) != kFormat || !manifest.contains("version") ||
       !manifest["version"].is_number_unsigned() || !manifest.contains("files") ||
-      !manifest["files"].is_object() || manifest["files"].size() != kFiles.size()) {
+      !manifest["files"].is_object()) {
     refuse(path, fmt::format("not a manifest of format '{}'", kFormat));
   }
-  if (manifest["version"].get<std::uint64_t>() != kVersion) {
+  const auto version = manifest["version"].get<std::uint64_t>();
+  if (version == 0 || version > kNewestVersion) {
     fail(ExitCode::kData,
-         "{}: checkpoint version {}, this program reads version {}; use a matching Regatta",
+         "{}: checkpoint version {}, this program reads versions 1 to {}; use a newer Regatta",
          path,
-         manifest["version"].dump(),
-         kVersion);
+         version,
+         kNewestVersion);
   }
+  if (manifest["files"].size() != files_of_version(version).size())
+    refuse(path, fmt::format("not the files of version {}", version));
   return manifest;
 }
 
-void verify_files(const std::string& folder) {
+/// Returns the version.
+std::uint64_t verify_files(const std::string& folder) {
   const ordered_json manifest = read_manifest(folder);
-  for (const char* name : kFiles) {
+  const auto version = manifest["version"].get<std::uint64_t>();
+  for (const char* name : files_of_version(version)) {
     const ordered_json& entry = manifest_entry(manifest, name, folder + "/" + kManifest);
     const std::string path = folder + "/" + name;
     if (!fs::is_regular_file(path)) {
@@ -154,6 +166,7 @@ void verify_files(const std::string& folder) {
       refuse(path, fmt::format("CRC32C {}, expected {}", crc, entry["crc32c"].get<std::string>()));
     }
   }
+  return version;
 }
 
 }  // namespace
@@ -162,13 +175,16 @@ void write_checkpoint(const std::string& folder_name, const Checkpoint& checkpoi
   const std::string folder = without_trailing_slash(folder_name);
   check_finite(checkpoint.state);
   const std::string temporary = folder + ".tmp";
+  const std::uint64_t version = checkpoint.best.empty() ? 1 : 2;
   remove_folder(temporary);
   make_folders(temporary);
   try {
     write_safetensors(temporary + "/" + kModel, checkpoint.model, {{"format", "pt"}});
     write_safetensors(temporary + "/" + kOptimizer, checkpoint.optimizer, {{"format", "pt"}});
+    if (!checkpoint.best.empty())
+      write_safetensors(temporary + "/" + kBest, checkpoint.best, {{"format", "pt"}});
     replace_file(temporary + "/" + kState, checkpoint.state.dump(2) + "\n");
-    write_manifest(temporary);
+    write_manifest(temporary, version);
     sync_folder(temporary);
   } catch (...) {
     std::error_code ignored;  // the first error is the one to report
@@ -190,10 +206,12 @@ Checkpoint read_checkpoint(const std::string& folder_name) {
     log::warn("{} is missing, its replacement was interrupted; using {}.old", folder, folder);
     folder += ".old";
   }
-  verify_files(folder);
+  const std::uint64_t version = verify_files(folder);
   Checkpoint checkpoint;
   checkpoint.model = read_safetensors(folder + "/" + kModel);
   checkpoint.optimizer = read_safetensors(folder + "/" + kOptimizer);
+  if (version == 2)
+    checkpoint.best = read_safetensors(folder + "/" + kBest);
   checkpoint.state = parse_json_file(folder + "/" + kState, std::uint64_t{1} << 30);
   return checkpoint;
 }

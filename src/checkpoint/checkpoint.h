@@ -1,6 +1,6 @@
-// A checkpoint is a folder: model.safetensors, optimizer.safetensors, state.json, and MANIFEST.json
-// with size and CRC32C of each. It exists only when MANIFEST.json does: written as NAME.tmp,
-// synced, renamed.
+// A checkpoint is a folder: model.safetensors, optimizer.safetensors, state.json, where there is one
+// best.safetensors, and MANIFEST.json with size and CRC32C of each. It exists only when
+// MANIFEST.json does: written as NAME.tmp, synced, renamed.
 #pragma once
 
 #include "checkpoint/safetensors.h"
@@ -14,6 +14,7 @@ namespace regatta {
 struct Checkpoint {
   NamedTensors model;
   NamedTensors optimizer;  ///< may be empty
+  NamedTensors best;       ///< the model that validated best so far; may be empty
   nlohmann::ordered_json
       state;  ///< epoch, step, early stopping, seed, effective configuration, dataset digest, ...
 };
