@@ -14,6 +14,16 @@ std::int64_t resident_mib() {
   return resident * sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
+std::int64_t peak_resident_mib() {
+  std::ifstream file("/proc/self/status");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.rfind("VmHWM:", 0) == 0)
+      return std::stoll(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
 bool memory_is_short() {
   std::ifstream file("/proc/meminfo");
   std::string name, unit;

@@ -84,6 +84,15 @@ std::shared_ptr<const PreparedChunk> BatchStore::next() {
   return latest_;
 }
 
+void BatchStore::keep_only(const std::vector<std::int64_t>& chunks) {
+  std::erase_if(cache_, [&](const auto& cached) {
+    if (std::find(chunks.begin(), chunks.end(), cached.first) != chunks.end())
+      return false;
+    cached_bytes_ -= cached.second->batch.bytes;
+    return true;
+  });
+}
+
 PreparedChunk BatchStore::range(const PreparedChunk& whole,
                                 const MicroBatch& micro,
                                 const std::vector<std::int64_t>& order) const {

@@ -37,6 +37,9 @@ class BatchStore {
                       const MicroBatch& micro,
                       const std::vector<std::int64_t>& order) const;
 
+  /// Lets go of cached chunks that are not among `chunks`: they are another rank's now.
+  void keep_only(const std::vector<std::int64_t>& chunks);
+
   const Dataset& dataset() const { return *dataset_; }
   double stall_seconds() const;
   std::int64_t cached_bytes() const { return cached_bytes_; }

@@ -1,8 +1,10 @@
 #include "train/dry_run.h"
 
+#include "core/process_memory.h"
 #include "nn/model.h"
 #include "tasks/task.h"
 #include "train/assignment.h"
+#include "train/memory_model.h"
 #include "train/model_checkpoint.h"
 #include "train/trainer.h"
 
@@ -24,55 +26,6 @@ std::string step_text(const StepOptions& step) {
                          : fmt::format("{} targets", step.targets);
 }
 
-struct MemoryModel {
-  double bytes_a_value = 4;  ///< storage type
-  double bytes_a_parameter = 4;
-  double values_a_node = 0;   ///< kept for backward over all layers
-  double feature_values = 0;  ///< a node's input
-  double edge_bytes = 24;     ///< an edge's place in both lists, its features and type
-  double parameters = 0;
-};
-
-/// Rows of H*D that a layer projects its input to.
-double projections(const LayerOptions& layer) {
-  if (layer.attention == "transformer")
-    return 3;
-  return layer.attention == "gatv2" && !layer.share_weights ? 2 : 1;
-}
-
-MemoryModel memory_model(const TrainJob& job,
-                         const Manifest& manifest,
-                         const Model& model,
-                         std::int64_t classes) {
-  MemoryModel memory;
-  const std::string& precision = job.runtime.precision;
-  memory.bytes_a_value = precision == "fp64" ? 8 : precision == "bf16" ? 2 : 4;
-  memory.bytes_a_parameter = precision == "fp64" ? 8 : 4;
-  for (const LayerOptions& layer : job.model.layers) {
-    const double width = static_cast<double>(layer.width == 0 ? classes : layer.width) *
-                         static_cast<double>(layer.heads);
-    // projections, O, C, y and the activation's input, with gradients of the two largest alive at a
-    // time; the feed-forward block's hidden rows before and after GELU
-    memory.values_a_node +=
-        (6 + projections(layer)) * width + 2 * static_cast<double>(layer.feed_forward);
-  }
-  if (manifest.feature_kind == "dense") {
-    memory.feature_values = static_cast<double>(manifest.feature_width);
-  }
-  memory.edge_bytes +=
-      memory.bytes_a_parameter * static_cast<double>(manifest.edge_features.width) +
-      (manifest.edge_types.names.empty() ? 0 : 8);
-  for (const at::Tensor& parameter : model.tensors()) {
-    memory.parameters += static_cast<double>(parameter.numel());
-  }
-  return memory;
-}
-
-double graph_bytes(const ManifestChunk& chunk, const MemoryModel& memory) {
-  return memory.edge_bytes * static_cast<double>(chunk.edges) + static_cast<double>(chunk.bytes) +
-         memory.feature_values * memory.bytes_a_value * static_cast<double>(chunk.nodes);
-}
-
 double rank_bytes(const std::vector<std::int64_t>& chunks,
                   const Manifest& manifest,
                   const MemoryModel& memory,
@@ -80,20 +33,18 @@ double rank_bytes(const std::vector<std::int64_t>& chunks,
   double cached = 0, activations = 0;
   for (const std::int64_t c : chunks) {
     const ManifestChunk& chunk = manifest.chunks[static_cast<std::size_t>(c)];
-    cached += graph_bytes(chunk, memory);
-    activations =
-        std::max(activations,
-                 memory.values_a_node * memory.bytes_a_value * static_cast<double>(chunk.nodes));
+    cached += memory.chunk_bytes(chunk);
+    activations = std::max(activations, memory.activation_bytes(chunk));
   }
-  return std::min(cached, cache_limit) + activations +
-         5 * memory.parameters * memory.bytes_a_parameter;
+  return std::min(cached, cache_limit) + activations + memory.parameter_bytes();
 }
 
 std::string describe_ranks(const std::vector<Step>& steps,
                            const Manifest& manifest,
                            const MemoryModel& memory,
-                           const TrainJob& job,
+                           double cache_limit,
                            int world_size) {
+  const double resident = static_cast<double>(resident_mib()) * kMebibyte;
   std::vector<std::vector<std::int64_t>> chunks(static_cast<std::size_t>(world_size));
   std::vector<double> cost(chunks.size(), 0);
   std::vector<std::size_t> micro(chunks.size(), 0);
@@ -114,16 +65,13 @@ std::string describe_ranks(const std::vector<Step>& steps,
     std::sort(chunks[r].begin(), chunks[r].end());
     chunks[r].erase(std::unique(chunks[r].begin(), chunks[r].end()), chunks[r].end());
     text += fmt::format(
-        "rank {}: {} micro-batches over {} chunks, {:.0f} % of the work, about {:.0f} MiB{}\n",
+        "rank {}: {} micro-batches over {} chunks, {:.0f} % of the work, about {:.0f} MiB with the "
+        "program{}\n",
         r,
         micro[r],
         chunks[r].size(),
         total > 0 ? 100 * cost[r] / total : 0,
-        rank_bytes(chunks[r],
-                   manifest,
-                   memory,
-                   static_cast<double>(job.runtime.chunk_cache_mib) * kMebibyte) /
-            kMebibyte,
+        (rank_bytes(chunks[r], manifest, memory, cache_limit) + resident) / kMebibyte,
         micro[r] == 0 ? "  <- idle" : "");
   }
   return text;
@@ -158,7 +106,8 @@ std::string describe_dry_run(const TrainJob& job, const Manifest& manifest, int 
       steps.size(),
       job.train.epochs,
       step_text(job.train.step));
-  text += describe_ranks(steps, manifest, memory, job, world_size);
+  const std::int64_t cache = chunk_cache_bytes(job.runtime, manifest, memory, resident_mib());
+  text += describe_ranks(steps, manifest, memory, static_cast<double>(cache), world_size);
   std::size_t most = 0;
   for (const Step& step : steps) most = std::max(most, step.micro_batches.size());
   if (static_cast<std::size_t>(world_size) > most) {

@@ -1,11 +1,11 @@
 #include "train/evaluator.h"
 
+#include "train/assignment.h"
+
 #include <torch/torch.h>
 
 #include <cstring>
 #include <map>
-
-#include "train/assignment.h"
 
 namespace regatta {
 namespace {
@@ -57,12 +57,16 @@ double chunk_cost(const ManifestChunk& chunk) {
   return static_cast<double>(chunk.edges) + 4.0 * static_cast<double>(chunk.nodes);
 }
 
-std::vector<std::int64_t> chunks_of_rank(const Manifest& manifest, Communicator& world) {
+std::vector<double> chunk_costs(const Manifest& manifest) {
+  std::vector<double> costs;
+  for (const ManifestChunk& chunk : manifest.chunks) costs.push_back(chunk_cost(chunk));
+  return costs;
+}
+
+std::vector<std::int64_t> chunks_of_rank(const std::vector<double>& costs, Communicator& world) {
   Step all;
-  for (std::size_t c = 0; c < manifest.chunks.size(); ++c) {
-    all.micro_batches.push_back(
-        {static_cast<std::int64_t>(c), 0, 0, true, chunk_cost(manifest.chunks[c])});
-  }
+  for (std::size_t c = 0; c < costs.size(); ++c)
+    all.micro_batches.push_back({static_cast<std::int64_t>(c), 0, 0, true, costs[c]});
   const auto parts = assign(all, world.size());
   std::vector<std::int64_t> mine;
   for (const std::size_t i : parts[static_cast<std::size_t>(world.rank())]) {
@@ -75,13 +79,14 @@ SplitMetrics evaluate_model(Model& model,
                             const Task& task,
                             BatchStore& store,
                             const std::vector<Split>& splits,
+                            const std::vector<double>& costs,
                             Communicator& world) {
   const torch::NoGradGuard no_grad;
   SplitCounts counts;
   counts.fill(MetricCounts(task.output_width()));
   std::vector<ChunkLoss> losses;
 
-  const std::vector<std::int64_t> mine = chunks_of_rank(store.dataset().manifest(), world);
+  const std::vector<std::int64_t> mine = chunks_of_rank(costs, world);
   store.begin(mine);
   for (const std::int64_t chunk : mine) {
     const auto prepared = store.next();

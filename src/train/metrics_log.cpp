@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/wall_clock.h"
 
 namespace regatta {
 namespace {
@@ -27,6 +29,33 @@ std::string kept_lines(const std::string& path, std::int64_t epochs) {
   return kept;
 }
 
+/// Numbers of a line, those of members as "val/accuracy".
+Scalars scalars_of(const nlohmann::json& line, const std::string& prefix = "") {
+  Scalars scalars;
+  for (const auto& [name, value] : line.items()) {
+    if (value.is_number() && name != "epoch" && name != "time")
+      scalars.emplace_back(prefix + name, value.get<double>());
+    if (value.is_object()) {
+      const Scalars inner = scalars_of(value, prefix + name + "/");
+      scalars.insert(scalars.end(), inner.begin(), inner.end());
+    }
+  }
+  return scalars;
+}
+
+void add_event(EventFile& events, const nlohmann::json& line) {
+  events.add(line.value("time", 0.0), line["epoch"].get<std::int64_t>(), scalars_of(line));
+}
+
+/// An empty file in place of all that were there: TensorBoard reads every file of the folder.
+std::unique_ptr<EventFile> start_events(const std::string& folder) {
+  std::error_code none;
+  std::filesystem::remove_all(folder, none);
+  make_folders(folder);
+  return std::make_unique<EventFile>(
+      fmt::format("{}/events.out.tfevents.{:.0f}.regatta", folder, seconds_of_1970()));
+}
+
 }  // namespace
 
 MetricsLog::MetricsLog(const std::string& folder, bool writes, std::int64_t keep_epochs)
@@ -36,7 +65,11 @@ MetricsLog::MetricsLog(const std::string& folder, bool writes, std::int64_t keep
   if (!writes_)
     return;
   const bool keeps = keep_epochs > 0 && std::filesystem::exists(path_);
-  replace_file(path_, keeps ? kept_lines(path_, keep_epochs) : "");
+  const std::string kept = keeps ? kept_lines(path_, keep_epochs) : "";
+  replace_file(path_, kept);
+  events_ = start_events(folder + "/tensorboard");
+  std::istringstream lines(kept);
+  for (std::string line; std::getline(lines, line);) add_event(*events_, nlohmann::json::parse(line));
   file_.open(path_, std::ios::app);
   if (!file_)
     fail(ExitCode::kStorage, "{}: cannot be opened for writing", path_);
@@ -51,6 +84,7 @@ void MetricsLog::epoch(const EpochReport& report) {
   std::string line =
       fmt::format("Epoch {}/{}, Loss: {:.4f}", report.epoch, report.epochs, report.loss);
   nlohmann::ordered_json json = {{"epoch", report.epoch},
+                                 {"time", seconds_of_1970()},
                                  {"loss", report.loss},
                                  {"learning_rate", report.learning_rate},
                                  {"grad_norm", report.grad_norm},
@@ -68,6 +102,7 @@ void MetricsLog::epoch(const EpochReport& report) {
   file_.flush();
   if (!file_)
     fail(ExitCode::kStorage, "{}: writing failed; is the disk full?", path_);
+  add_event(*events_, json);
 }
 
 void MetricsLog::progress(std::int64_t epoch, std::int64_t step, std::int64_t steps) {

@@ -1,14 +1,16 @@
-// What a training tells while it runs: metrics.jsonl, the epoch lines, and a live line on a
-// terminal.
+// What a training tells while it runs: metrics.jsonl, TensorBoard's events, the epoch lines, and a
+// live line on a terminal.
 #pragma once
 
 #include <cstdint>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
 #include "tasks/metric_counts.h"
+#include "train/event_file.h"
 
 namespace regatta {
 
@@ -25,8 +27,9 @@ struct EpochReport {
 /// Rank 0 writes; on other ranks every call is a no-op.
 class MetricsLog {
  public:
-  /// Opens FOLDER/metrics.jsonl. With `keep_epochs` > 0 (resume) lines of later epochs are dropped,
-  /// else it starts empty. Throws Error(kStorage).
+  /// Opens FOLDER/metrics.jsonl and FOLDER/tensorboard/events.out.tfevents.*, which holds the same.
+  /// With `keep_epochs` > 0 (resume) what is of later epochs is dropped, else both start empty.
+  /// Throws Error(kStorage).
   MetricsLog(const std::string& folder, bool writes, std::int64_t keep_epochs);
 
   /// "Epoch 1/200, Loss: 1.9459, Val loss: ..., Val accuracy: ..., Time: 0.01 s" and a line of
@@ -38,6 +41,7 @@ class MetricsLog {
  private:
   std::string path_;
   std::ofstream file_;
+  std::unique_ptr<EventFile> events_;
   bool writes_;
   bool terminal_;
   bool line_open_ = false;

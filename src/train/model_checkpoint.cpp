@@ -1,5 +1,6 @@
 #include "train/model_checkpoint.h"
 
+#include "comm/gather_texts.h"
 #include "core/error.h"
 #include "nn/precision.h"
 #include "train/training_state.h"
@@ -62,11 +63,10 @@ void load_model_tensors(Model& model, const NamedTensors& tensors, const std::st
 }
 
 void check_ranks_agree(const std::string& digest, Communicator& world) {
-  const auto bytes = std::as_bytes(std::span<const char>(digest.data(), digest.size()));
-  const auto all = world.all_gather(bytes);
+  const std::vector<std::string> all = gather_texts(digest, world);
+  const std::string& first = all[0];
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    const std::string other(reinterpret_cast<const char*>(all[rank].data()), all[rank].size());
-    const std::string first(reinterpret_cast<const char*>(all[0].data()), all[0].size());
+    const std::string& other = all[rank];
     if (other != first) {
       fail(ExitCode::kInternal,
            "the model of rank {} ({}) differs from that of rank 0 ({})",

@@ -127,7 +127,7 @@ Predictions predict_nodes(Model& model,
          model.num_layers() - 1);
   }
   Predictions mine;
-  const auto chunks = chunks_of_rank(store.dataset().manifest(), world);
+  const auto chunks = chunks_of_rank(chunk_costs(store.dataset().manifest()), world);
   store.begin(chunks);
   for (std::size_t i = 0; i < chunks.size(); ++i)
     predict_chunk(model, *store.next(), columns, mine);

@@ -35,8 +35,12 @@ Json summary_to_json(const RunSummary& s) {
           {"seconds_per_step", s.steps > 0 ? s.seconds / static_cast<double>(s.steps) : 0.0},
           {"data_stall_seconds", s.data_stall_seconds},
           {"reduce_wait_seconds", s.reduce_wait_seconds},
+          {"checkpoint_wait_seconds", s.checkpoint_wait_seconds},
+          {"repeated_steps", s.repeated_steps},
           {"replayed_steps", s.replayed_steps},
           {"resident_mib_before_data", s.resident_mib_before_data},
+          {"peak_mib", s.peak_mib},
+          {"cached_mib", s.cached_mib},
           {"world_size", s.world_size},
           {"threads", s.threads},
           {"chunks", s.chunks},
@@ -45,6 +49,7 @@ Json summary_to_json(const RunSummary& s) {
           {"seed", s.seed},
           {"model_digest", s.model_digest},
           {"first_losses", s.first_losses},
+          {"phases", s.phases},
           {"versions", s.versions}};
 }
 

@@ -1,15 +1,21 @@
 #include "train/runtime.h"
 
+#include "comm/gather_texts.h"
 #include "core/cuda_library.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/parallel.h"
 #include "nn/host_memory.h"
+#include "train/device_choice.h"
 
 #include <torch/torch.h>
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
+#include <array>
 #include <sched.h>
+#include <unistd.h>
 
 namespace regatta {
 namespace {
@@ -45,21 +51,27 @@ const CudaPlugin* wanted_gpu(const RuntimeOptions& options) {
   return usable ? plugin : nullptr;
 }
 
+/// What every rank sees; nothing where a rank has no `plugin`. Collective.
+std::vector<RankDevices> devices_of_ranks(const CudaPlugin* plugin, Communicator& world) {
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  nlohmann::json mine = {{"host", host.data()}, {"devices", nlohmann::json::array()}};
+  for (int d = 0; plugin != nullptr && d < plugin->device_count(); ++d)
+    mine["devices"].push_back(plugin->device_identity(d));
+  std::vector<RankDevices> ranks;
+  for (const std::string& text : gather_texts(mine.dump(), world)) {
+    const auto json = nlohmann::json::parse(text);
+    ranks.push_back({json["host"], json["devices"].get<std::vector<std::string>>()});
+  }
+  return ranks;
+}
+
 void use_gpu(Runtime& runtime,
              const CudaPlugin& plugin,
              const RuntimeOptions& options,
+             const DeviceChoice& choice,
              Communicator& world) {
-  const int devices = plugin.device_count();
-  const bool nccl = options.backend == "nccl" || (options.backend == "auto" && world.size() > 1 &&
-                                                  world.local_size() <= devices);
-  if (nccl && world.local_size() > devices) {
-    fail(ExitCode::kDevice,
-         "{} ranks on this node share {} GPUs; NCCL needs one GPU a rank: start fewer ranks or use "
-         "runtime.backend: mpi",
-         world.local_size(),
-         devices);
-  }
-  const int device = world.local_rank() % devices;
+  const int device = choice.device;
   plugin.select_device(device);
   if (options.cuda_graph == "auto")
     plugin.use_compute_stream(device);  // before any tensor is made
@@ -67,7 +79,7 @@ void use_gpu(Runtime& runtime,
   runtime.placement.kernels = plugin.kernels();
   runtime.device_name = plugin.device_description(device);
   runtime.copies = copy_stream_of(runtime.placement.device);
-  if (!nccl)
+  if (!choice.nccl)
     return;
   runtime.nccl.reset(plugin.make_nccl_communicator(world, device));
   if (runtime.nccl == nullptr) {
@@ -92,8 +104,15 @@ Runtime make_runtime(const RuntimeOptions& options, Communicator& world) {
   runtime.placement.kernels =
       options.kernels == "reference" ? &reference_kernels() : &cpu_kernels();
   const CudaPlugin* plugin = wanted_gpu(options);
-  if (plugin != nullptr) {
-    use_gpu(runtime, *plugin, options, world);
+  std::vector<RankDevices> ranks;
+  if (options.device != "cpu")
+    ranks = devices_of_ranks(plugin, world);
+  const bool any_gpu = std::any_of(
+      ranks.begin(), ranks.end(), [](const RankDevices& rank) { return !rank.devices.empty(); });
+  if (any_gpu) {
+    // Throws where one rank alone has none: never a silent mixture.
+    const DeviceChoice choice = choose_device(ranks, world.rank(), options.backend);
+    use_gpu(runtime, *plugin, options, choice, world);
   } else if (options.backend == "nccl") {
     fail(ExitCode::kDevice, "runtime.backend: nccl needs a GPU; use backend: mpi");
   }

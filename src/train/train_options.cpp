@@ -57,6 +57,27 @@ void TrainOptions::declare(OptionGroup& group) {
                 checkpoint_every,
                 {.min = 1},
                 "epochs between two checkpoints; one is always written at the end");
+  group.integer("checkpoint_steps",
+                checkpoint_steps,
+                {.min = 0},
+                "steps between two checkpoints, also within an epoch; 0 = not by steps");
+  group.number("checkpoint_minutes",
+               checkpoint_minutes,
+               {.min = 0},
+               "minutes between two checkpoints, also within an epoch; 0 = not by time");
+  group.integer("checkpoint_keep",
+                checkpoint_keep,
+                {.min = 1},
+                "newest checkpoints kept, beside the best model");
+  group.choice("on_checkpoint_error",
+               on_checkpoint_error,
+               {"stop", "warn"},
+               "when a checkpoint cannot be written: stop with exit code 5, or go on");
+  group.choice("reduction",
+               reduction,
+               {"reproducible", "fast"},
+               "reproducible: gradients are summed as integers, the same bits on any number of "
+               "ranks; fast: as floats, to rounding");
   group.choice("on_non_finite",
                on_non_finite,
                {"stop", "skip"},
@@ -84,6 +105,11 @@ void RuntimeOptions::declare(OptionGroup& group) {
                 chunk_cache_mib,
                 {.min = 0},
                 "prepared chunks kept in memory a rank; others are read again each time");
+  group.integer("memory_limit_mib",
+                memory_limit_mib,
+                {.min = 0},
+                "resident memory of a rank; chunks that do not fit beside a step are streamed. 0 = "
+                "chunk_cache_mib alone decides");
   group.integer("prefetch", prefetch, {.min = 1, .max = 64}, "chunks read ahead");
   group.choice(
       "cuda_graph",
@@ -91,6 +117,25 @@ void RuntimeOptions::declare(OptionGroup& group) {
       {"auto", "off"},
       "auto: on a GPU, a step of one whole chunk that stays there is captured and replayed, "
       "where it can be; off: every kernel is launched");
+  group.number("watchdog_s",
+               watchdog_s,
+               {.min = 0},
+               "seconds to wait for a rank that is silent, or in collectives that do not meet, "
+               "before the job ends with exit code 75; 0 = for ever. A link that heals within "
+               "half a minute needs 60 or more");
+  group.number("watchdog_storage_s",
+               watchdog_storage_s,
+               {.min = 0},
+               "the same for a rank that reads a chunk or writes a checkpoint");
+  group.number("watchdog_compute_s",
+               watchdog_compute_s,
+               {.min = 0},
+               "the same for a rank that computes without ending a phase");
+  group.integer("stop_before_s",
+                stop_before_s,
+                {.min = 0},
+                "seconds before a Slurm job's time limit to stop with a checkpoint and exit code "
+                "85; 0 = the limit is not watched");
 }
 
 void TrainJob::declare(OptionGroup& group) {

@@ -50,8 +50,12 @@ struct TrainOptions {
   double clip_norm = 0;             ///< global gradient norm; 0 = no clipping
   std::int64_t patience = 100;      ///< epochs without better validation; 0 = never stop early
   std::int64_t evaluate_every = 1;  ///< epochs between two validations
-  std::int64_t checkpoint_every =
-      100;  ///< epochs between two checkpoints; one is always written at the end
+  std::int64_t checkpoint_every = 100;  ///< epochs between two checkpoints
+  std::int64_t checkpoint_steps = 0;    ///< steps between two checkpoints; 0 = not by steps
+  double checkpoint_minutes = 10;       ///< minutes between two checkpoints; 0 = not by time
+  std::int64_t checkpoint_keep = 2;     ///< newest checkpoints kept, beside the best model
+  std::string on_checkpoint_error = "stop";  ///< stop | warn
+  std::string reduction = "reproducible";  ///< reproducible | fast
   std::string on_non_finite = "stop";  ///< stop | skip
   std::string init_from;               ///< checkpoint folder whose weights to start from
   void declare(OptionGroup& group);
@@ -65,8 +69,13 @@ struct RuntimeOptions {
   std::int64_t threads = 0;        ///< compute threads a rank; 0 = cores of the node / ranks on it
   std::int64_t bucket_kib = 4096;  ///< gradient bucket
   std::int64_t chunk_cache_mib = 2048;  ///< prepared chunks kept in memory a rank
+  std::int64_t memory_limit_mib = 0;    ///< of a rank's process; 0 = none
   std::int64_t prefetch = 2;            ///< chunks read ahead
   std::string cuda_graph = "auto";      ///< auto | off
+  double watchdog_s = 120;              ///< without progress in a collective; 0 = off
+  double watchdog_storage_s = 600;      ///< in reading, uploading, checkpoints; 0 = off
+  double watchdog_compute_s = 3600;     ///< in any other phase; 0 = off
+  std::int64_t stop_before_s = 120;     ///< before a Slurm job's time limit; 0 = not watched
   void declare(OptionGroup& group);
 };
 

@@ -1,23 +1,24 @@
 #include "train/trainer.h"
 
-#include "core/cuda_library.h"
+#include "comm/watched_communicator.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/process_memory.h"
 #include "core/timer.h"
 #include "train/assignment.h"
-#include "train/gradient_norm.h"
+#include "train/memory_model.h"
 #include "train/model_checkpoint.h"
+#include "train/phase_report.h"
+#include "train/rank_agreement.h"
 
 #include <torch/torch.h>
-
-#include <cmath>
 
 namespace regatta {
 namespace {
 
-constexpr std::size_t kFirstLosses = 10;
+/// What ranks agree on with each step's gradients; the larger wins.
+constexpr std::int64_t kCheckpoint = 1, kStop = 2;
 
 void warn_of_idle_ranks(const std::vector<Step>& steps, const Communicator& world) {
   std::size_t most = 0;
@@ -59,8 +60,13 @@ Trainer::Trainer(const TrainJob& job,
     : job_(job),
       dataset_(std::move(dataset)),
       folder_(std::move(folder)),
-      world_(world),
-      runtime_(make_runtime(job.runtime, world)) {
+      watched_world_(watch_communicator(world, progress_)),
+      world_(*watched_world_),
+      runtime_(make_runtime(job.runtime, world_)) {
+  if (runtime_.nccl != nullptr) {
+    watched_gradients_ = watch_communicator(*runtime_.nccl, progress_);
+    runtime_.gradients = watched_gradients_.get();
+  }
   const Manifest& manifest = dataset_->manifest();
   task_ = make_task(job_.task, manifest);
   const auto seed = static_cast<std::uint64_t>(job_.train.seed);
@@ -71,15 +77,17 @@ Trainer::Trainer(const TrainJob& job,
   model_->to(runtime_.placement.device);
   optimiser_ = make_optimiser(job_.train.optimiser, model_->named());
   reducer_ = std::make_unique<GradientReducer>(
-      model_->tensors(), *runtime_.gradients, ReducerOptions{job_.runtime.bucket_kib << 10});
+      model_->tensors(),
+      *runtime_.gradients,
+      ReducerOptions{job_.runtime.bucket_kib << 10, job_.train.reduction == "reproducible", 1});
   store_ = std::make_unique<BatchStore>(dataset_,
                                         task_.get(),
                                         BatchStoreSettings{model_->num_layers(),
                                                            runtime_.placement,
-                                                           job_.runtime.chunk_cache_mib << 20,
+                                                           cache_bytes(),
                                                            static_cast<int>(job_.runtime.prefetch),
                                                            runtime_.copies});
-  loads_ = chunk_loads(manifest, *task_, job_.task.target);
+  costs_.emplace(chunk_loads(manifest, *task_, job_.task.target));
   uniform_weights_ = job_.task.class_weights == "none";
   for (const ManifestChunk& chunk : manifest.chunks) {
     has_validation_ =
@@ -102,228 +110,52 @@ Trainer::Trainer(const TrainJob& job,
 
 Trainer::~Trainer() = default;
 
+std::int64_t Trainer::cache_bytes() const {
+  const Manifest& manifest = dataset_->manifest();
+  const MemoryModel memory = memory_model(job_, manifest, *model_, task_->output_width());
+  return chunk_cache_bytes(job_.runtime, manifest, memory, resident_mib());
+}
+
 std::vector<Step> Trainer::plan(std::uint64_t epoch) const {
-  return make_plan(loads_,
+  return make_plan(costs_->loads(),
                    job_.train.step,
                    uniform_weights_,
                    static_cast<std::uint64_t>(job_.train.seed),
                    epoch);
 }
 
-void Trainer::announce_epoch(const std::vector<Step>& steps) {
+std::vector<std::size_t> Trainer::share_of_rank(const Step& step) const {
+  return assign(step, world_.size())[static_cast<std::size_t>(world_.rank())];
+}
+
+std::vector<std::int64_t> Trainer::chunks_of_epoch(const std::vector<Step>& steps) const {
   std::vector<std::int64_t> order;
   for (const Step& step : steps) {
-    const auto parts = assign(step, world_.size());
-    for (const std::size_t i : parts[static_cast<std::size_t>(world_.rank())]) {
-      order.push_back(step.micro_batches[i].chunk);
-    }
+    for (const std::size_t i : share_of_rank(step)) order.push_back(step.micro_batches[i].chunk);
   }
-  store_->begin(order);
+  return order;
 }
 
-const TargetRows& Trainer::training_targets(std::int64_t chunk) {
-  const auto found = training_targets_.find(chunk);
-  if (found != training_targets_.end())
-    return found->second;
-  const auto read = dataset_->read_chunk(chunk);
-  return training_targets_[chunk] = target_rows(
-             task_->target_of(*read), Split::kTrain, task_->split_index(), at::Device(at::kCPU));
+void Trainer::announce_epoch(const std::vector<Step>& steps) {
+  announce(chunks_of_epoch(steps));
 }
 
-double Trainer::global_weight(const Step& step,
-                              const std::vector<std::size_t>& mine,
-                              std::uint64_t epoch) {
-  if (step.weight >= 0)
-    return step.weight;
-  double sum = 0;
-  for (const std::size_t i : mine) {
-    const MicroBatch& micro = step.micro_batches[i];
-    const TargetRows& rows = training_targets(micro.chunk);
-    const auto order =
-        target_order(rows.count(), static_cast<std::uint64_t>(job_.train.seed), epoch, micro.chunk);
-    const std::vector<std::int64_t> chosen(order.begin() + micro.first,
-                                           order.begin() + micro.first + micro.count);
-    const at::Tensor index = torch::tensor(chosen, torch::kInt64);
-    sum += task_->weight_sum({rows.row.index_select(0, index), rows.label.index_select(0, index)});
-  }
-  world_.all_reduce_sum(std::span<double>(&sum, 1));
-  return sum;
+void Trainer::announce(std::vector<std::int64_t> chunks) {
+  announced_ = std::move(chunks);
+  taken_ = 0;
+  store_->begin(announced_);
 }
 
-std::shared_ptr<const PreparedChunk> Trainer::take(const MicroBatch& micro, std::uint64_t epoch) {
-  std::shared_ptr<const PreparedChunk> part = store_->next();
-  if (micro.whole)
-    return part;
-  const auto order = target_order(part->targets[static_cast<std::size_t>(Split::kTrain)].count(),
-                                  static_cast<std::uint64_t>(job_.train.seed),
-                                  epoch,
-                                  micro.chunk);
-  return std::make_shared<PreparedChunk>(store_->range(*part, micro, order));
-}
-
-at::Tensor Trainer::forward_and_backward(const PreparedChunk& part,
-                                         double weight,
-                                         const DropoutKeys* keys) {
-  PassContext pass{&part.batch,
-                   true,
-                   static_cast<std::uint64_t>(job_.train.seed),
-                   static_cast<std::uint64_t>(state_.step),
-                   nullptr,
-                   keys};
-  const at::Tensor logits = forward_all(*model_, pass);
-  const at::Tensor loss =
-      task_->loss_sum(logits, part.targets[static_cast<std::size_t>(Split::kTrain)]);
-  loss.backward(torch::full({}, 1 / weight, loss.options().requires_grad(false)));
-  return loss;
-}
-
-double Trainer::backward_micro_batch(const MicroBatch& micro, double weight, std::uint64_t epoch) {
-  const std::shared_ptr<const PreparedChunk> part = take(micro, epoch);
-  return forward_and_backward(*part, weight, nullptr).item<double>() / weight;
-}
-
-void Trainer::prepare_capture() {
-  const CudaPlugin* plugin = runtime_.placement.device.is_cpu() ? nullptr : cuda_plugin();
-  if (plugin == nullptr)
-    return;
-  std::vector<std::vector<MicroBatch>> mine;
-  for (const Step& step : plan(0)) {
-    mine.emplace_back();
-    for (const std::size_t i : assign(step, world_.size())[static_cast<std::size_t>(world_.rank())])
-      mine.back().push_back(step.micro_batches[i]);
-  }
-  const std::string obstacle = capture_obstacle(job_, mine);
-  if (!obstacle.empty()) {
-    log::info("rank {}: steps are launched kernel by kernel: {}", world_.rank(), obstacle);
-    return;
-  }
-  captured_ = std::make_unique<CapturedStep>(
-      model_->tensors(), DropoutKeys(model_->num_layers(), runtime_.placement.device), [plugin] {
-        return std::unique_ptr<DeviceGraph>(plugin->make_graph());
-      });
-}
-
-double Trainer::backward_captured(const MicroBatch& micro, double weight, std::uint64_t epoch) {
-  const std::shared_ptr<const PreparedChunk> part = take(micro, epoch);
-  const StepNumbers numbers{static_cast<std::uint64_t>(job_.train.seed),
-                            static_cast<std::uint64_t>(state_.step)};
-  const double loss = captured_->run(part, weight, numbers, [&](const DropoutKeys* keys) {
-    return forward_and_backward(*part, weight, keys);
-  });
-  if (!captured_->refusal().empty() && !capture_refused_) {
-    capture_refused_ = true;
-    log::info("rank {}: from step {} on, kernels are launched one by one: {}",
-              world_.rank(),
-              state_.step + 1,
-              captured_->refusal());
-  }
-  return loss / weight;
-}
-
-double Trainer::gradients_of_step(const Step& step, std::uint64_t epoch) {
-  const auto parts = assign(step, world_.size());
-  const auto& mine = parts[static_cast<std::size_t>(world_.rank())];
-  const double weight = global_weight(step, mine, epoch);
-  optimiser_->zero_grad();
-  double loss = 0;
-  if (captured_ != nullptr && !capture_refused_) {
-    loss = backward_captured(step.micro_batches[mine.front()], weight, epoch);
-    reducer_->begin(1);
-    const std::vector<at::Tensor> parameters = model_->tensors();
-    for (std::size_t i = 0; i < parameters.size(); ++i)
-      parameters[i].mutable_grad() = captured_->gradients()[i];
-    reducer_->micro_batch_done();
-    reducer_->finish();
-    world_.all_reduce_sum(std::span<double>(&loss, 1));
-    return loss;
-  }
-  reducer_->begin(static_cast<std::int64_t>(mine.size()));
-  for (const std::size_t i : mine) {
-    loss += backward_micro_batch(step.micro_batches[i], weight, epoch);
-    reducer_->micro_batch_done();
-  }
-  reducer_->finish();
-  world_.all_reduce_sum(std::span<double>(&loss, 1));
-  return loss;
-}
-
-std::string Trainer::first_fault(const Step& step, std::uint64_t epoch) {
-  const torch::NoGradGuard no_grad;
-  FiniteTrace trace;
-  for (const auto& [name, parameter] : model_->named()) trace.see(-1, name, parameter);
-  const auto parts = assign(step, world_.size());
-  const auto& mine = parts[static_cast<std::size_t>(world_.rank())];
-  std::vector<std::int64_t> chunks;
-  for (const std::size_t i : mine) chunks.push_back(step.micro_batches[i].chunk);
-  store_->begin(chunks);
-  for (const std::size_t i : mine) {
-    const auto part = take(step.micro_batches[i], epoch);
-    PassContext pass{&part->batch,
-                     true,
-                     static_cast<std::uint64_t>(job_.train.seed),
-                     static_cast<std::uint64_t>(state_.step),
-                     &trace};
-    trace.see(-1, "logits of the model", forward_all(*model_, pass));
-  }
-  const std::string& found = trace.fault();
-  for (const auto& text :
-       world_.all_gather(std::as_bytes(std::span<const char>(found.data(), found.size())))) {
-    if (!text.empty())
-      return {reinterpret_cast<const char*>(text.data()), text.size()};
-  }
-  return "";
-}
-
-/// All ranks hold the same loss and gradients here, so they decide alike without a message.
-bool Trainer::finite_everywhere(double loss, const Step& step, std::uint64_t epoch) {
-  last_grad_norm_ = gradient_norm(model_->tensors());
-  if (std::isfinite(loss) && std::isfinite(last_grad_norm_))
-    return true;
-  FiniteTrace gradients;
-  for (const auto& [name, parameter] : model_->named())
-    gradients.see(-1, "gradient of " + name, parameter.grad());
-  std::string culprit = gradients.fault();
-  if (culprit.empty())
-    culprit = std::isfinite(loss) ? "the norm of the gradients overflows" : "the loss overflows";
-  if (job_.train.on_non_finite == "stop") {
-    const std::string forward = first_fault(step, epoch);
-    fail(ExitCode::kNonFinite,
-         "step {}: not finite (loss {}): {}; lower train.optimiser.learning_rate, set "
-         "train.clip_norm, or skip such steps with train.on_non_finite: skip",
-         state_.step + 1,
-         loss,
-         forward.empty() ? culprit : forward);
-  }
-  if (world_.rank() == 0)
-    log::warn("step {}: {}; the step is skipped", state_.step + 1, culprit);
-  return false;
-}
-
-void Trainer::apply_gradients() {
-  const double limit = job_.train.clip_norm;
-  if (limit > 0 && last_grad_norm_ > limit) {
-    const torch::NoGradGuard no_grad;
-    for (at::Tensor parameter : model_->tensors()) {
-      if (parameter.grad().defined())
-        parameter.mutable_grad().mul_(limit / last_grad_norm_);
-    }
-  }
-  optimiser_->step();
-}
-
-double Trainer::train_step(const Step& step, std::uint64_t epoch) {
-  const double loss = gradients_of_step(step, epoch);
-  if (finite_everywhere(loss, step, epoch))
-    apply_gradients();
-  if (state_.first_losses.size() < kFirstLosses)
-    state_.first_losses.push_back(loss);
-  ++state_.step;
-  return loss;
+void Trainer::take_back(std::size_t count) {
+  announced_.erase(announced_.begin(),
+                   announced_.begin() + static_cast<std::ptrdiff_t>(taken_ - count));
+  announce(std::move(announced_));
 }
 
 EpochReport Trainer::train_epoch(std::int64_t epoch) {
   const Timer timer;
   const std::vector<Step> steps = plan(static_cast<std::uint64_t>(epoch));
+  const auto done = std::min(static_cast<std::size_t>(state_.epoch_step), steps.size());
   EpochReport report;
   report.epoch = epoch + 1;
   report.epochs = job_.train.epochs;
@@ -333,20 +165,52 @@ EpochReport Trainer::train_epoch(std::int64_t epoch) {
                                        epoch,
                                        job_.train.epochs);
   optimiser_->set_learning_rate(report.learning_rate);
-  announce_epoch(steps);
-  double loss_sum = 0, weight_sum = 0;
-  for (std::size_t s = 0; s < steps.size(); ++s) {
+  if (status_)
+    status_->epoch(report.epoch, static_cast<std::int64_t>(steps.size()));
+  announce_epoch({steps.begin() + static_cast<std::ptrdiff_t>(done), steps.end()});
+  for (std::size_t s = done; s < steps.size(); ++s) {
     const double weight = steps[s].weight >= 0 ? steps[s].weight : 1;
-    loss_sum += weight * train_step(steps[s], static_cast<std::uint64_t>(epoch));
-    weight_sum += weight;
+    reducer_->request(request_of_rank());
+    const double loss = train_step(steps[s], static_cast<std::uint64_t>(epoch));
+    state_.epoch_loss += weight * loss;
+    state_.epoch_weight += weight;
+    ++state_.epoch_step;
+    if (status_)
+      status_->step(state_.epoch_step, state_.step, loss);
     log_->progress(
         report.epoch, static_cast<std::int64_t>(s + 1), static_cast<std::int64_t>(steps.size()));
+    after_step();
   }
-  report.loss = loss_sum / weight_sum;
+  report.loss = state_.epoch_loss / state_.epoch_weight;
   report.steps = state_.step;
   report.grad_norm = last_grad_norm_;
   report.seconds = timer.seconds();
   return report;
+}
+
+std::int64_t Trainer::request_of_rank() const {
+  if (stop_ != nullptr && stop_->requested())
+    return kStop;
+  return checkpoints_->due_by_time() ? kCheckpoint : 0;
+}
+
+/// All ranks have agreed on the request with the step's gradients, so all act after the same step.
+void Trainer::after_step() {
+  const std::int64_t request = reducer_->agreed_request();
+  if (request >= kCheckpoint || checkpoints_->due_by_steps(state_))
+    save_checkpoint();
+  if (request < kStop)
+    return;
+  checkpoints_->wait();
+  watchdog_->close();
+  if (status_)
+    status_->end("stopped");
+  fail(ExitCode::kRequeue,
+       "stopped after step {} on request{}; the checkpoint is {}/checkpoints/last: go on with "
+       "--resume",
+       state_.step,
+       stop_ != nullptr && stop_->requested() ? fmt::format(" ({})", stop_->reason()) : "",
+       folder_);
 }
 
 void Trainer::keep_best() {
@@ -364,71 +228,118 @@ void Trainer::validate(EpochReport& report) {
   }
   if (report.epoch % job_.train.evaluate_every != 0 && !last)
     return;
+  const PhaseScope scope(progress_, Phase::kEvaluate);
   const SplitMetrics metrics =
-      evaluate_model(*model_, *task_, *store_, {Split::kValidation}, world_);
+      evaluate_model(*model_, *task_, *store_, {Split::kValidation}, costs_->by_chunk(), world_);
   report.validation = metrics[static_cast<std::size_t>(Split::kValidation)];
   observe_validation(job_.train.schedule, state_.schedule, report.validation->loss);
+  if (status_)
+    status_->validation(report.validation->loss, report.validation->accuracy);
   if (state_.early_stopping.observe(*report.validation, report.epoch, job_.train.evaluate_every)) {
     keep_best();
   }
 }
 
-void Trainer::save_checkpoints() {
-  if (best_.empty() || !has_validation_)
-    keep_best();
-  const std::string digest = tensors_digest(model_checkpoint_tensors(*model_));
-  check_ranks_agree(digest, world_);
-  if (world_.rank() == 0) {
-    Checkpoint checkpoint;
-    checkpoint.state = describe_training(job_, dataset_->manifest(), task_->class_names());
-    checkpoint.state["training"] = training_state_to_json(state_);
-    checkpoint.model = best_;
-    write_checkpoint(folder_ + "/checkpoints/best", checkpoint);
-    checkpoint.model = model_checkpoint_tensors(*model_);
-    checkpoint.optimizer = optimiser_->state();
-    write_checkpoint(folder_ + "/checkpoints/last", checkpoint);
-  }
-  world_.barrier();
+void Trainer::save_checkpoint() {
+  const PhaseScope scope(progress_, Phase::kCheckpoint);
+  state_.shifts = reducer_->shifts();
+  state_.seconds = seconds_before_ + since_start_.seconds();
+  checkpoints_->save(state_, model_checkpoint_tensors(*model_), *optimiser_, best_);
 }
 
 void Trainer::start(bool resume) {
-  make_folders(folder_ + "/checkpoints");
-  const std::string last = folder_ + "/checkpoints/last";
-  if (resume) {
-    const Checkpoint checkpoint = read_checkpoint(last);
-    check_resumable(checkpoint.state,
-                    describe_training(job_, dataset_->manifest(), task_->class_names()),
-                    last);
-    state_ = training_state_from_json(checkpoint.state, last);
-    load_model_tensors(*model_, checkpoint.model, last);
-    optimiser_->load(checkpoint.optimizer);
-    best_ = read_checkpoint(folder_ + "/checkpoints/best").model;
-    log::info("resumed after epoch {} from {}", state_.epoch, last);
-  } else if (!job_.train.init_from.empty()) {
-    const std::string from = checkpoint_folder(job_.train.init_from);
-    load_model_tensors(*model_, read_checkpoint(from).model, from);
+  check_ranks_alike(rank_properties(job_, dataset_->manifest()), world_);
+  const auto description = describe_training(job_, dataset_->manifest(), task_->class_names());
+  checkpoints_ = std::make_unique<TrainingCheckpoints>(folder_, description, job_.train, world_);
+  if (const auto checkpoint = checkpoints_->open(resume)) {
+    const std::string where = folder_ + "/checkpoints";
+    state_ = training_state_from_json(checkpoint->state, where);
+    load_model_tensors(*model_, checkpoint->model, where);
+    optimiser_->load(checkpoint->optimizer);
+    best_ = checkpoint->best;
+    if (!state_.shifts.empty())
+      reducer_->restore_shifts(state_.shifts);
+    log::info("resumed after epoch {} and {} steps of the next", state_.epoch, state_.epoch_step);
+  } else {
+    if (resume)
+      log::info("{} has no checkpoint yet: the training starts anew", folder_);
+    if (!job_.train.init_from.empty()) {
+      const std::string from = checkpoint_folder(job_.train.init_from);
+      load_model_tensors(*model_, read_checkpoint(from).model, from);
+    }
   }
   broadcast_parameters(model_->tensors(), world_);
   warn_of_idle_ranks(plan(0), world_);
   log_ = std::make_unique<MetricsLog>(folder_, world_.rank() == 0, state_.epoch);
+  seconds_before_ = state_.seconds;
+  since_start_.restart();
+}
+
+void Trainer::start_watchdog() {
+  const RuntimeOptions& runtime = job_.runtime;
+  if (world_.rank() == 0) {
+    status_ = std::make_unique<StatusFile>(folder_ + "/status.json");
+    status_->plan(job_.train.epochs);
+  }
+  watchdog_ = std::make_unique<Watchdog>(
+      world_,
+      progress_,
+      WatchdogLimits{runtime.watchdog_s, runtime.watchdog_storage_s, runtime.watchdog_compute_s},
+      fmt::format("{}/watchdog/rank-{}.txt", folder_, world_.rank()),
+      [this](const std::vector<RankHeartbeat>& table) {
+        if (status_)
+          status_->ranks(table);
+      });
 }
 
 RunSummary Trainer::run(bool resume) {
+  make_folders(folder_ + "/checkpoints");
+  start_watchdog();
+  try {
+    RunSummary summary = train_to_the_end(resume);
+    watchdog_->close();
+    if (status_)
+      status_->end("finished");
+    return summary;
+  } catch (const Error& error) {
+    if (status_ && error.code() != ExitCode::kRequeue)
+      status_->end("failed");
+    throw;
+  }
+}
+
+/// Seldom: the costs of chunks hardly change, and ranks that have just got others read them anew.
+void Trainer::share_costs() {
+  const std::int64_t epochs = ++epochs_here_;
+  const bool due = epochs <= 64 ? (epochs & (epochs - 1)) == 0 : epochs % 64 == 0;
+  if (!due || !costs_->share(plan(static_cast<std::uint64_t>(state_.epoch)), world_))
+    return;
+  log::info("epoch {}: chunks are shared out anew, by measured times", state_.epoch);
+  std::vector<std::int64_t> mine = chunks_of_epoch(plan(static_cast<std::uint64_t>(state_.epoch)));
+  const std::vector<std::int64_t> evaluated = chunks_of_rank(costs_->by_chunk(), world_);
+  mine.insert(mine.end(), evaluated.begin(), evaluated.end());
+  store_->keep_only(mine);
+}
+
+RunSummary Trainer::train_to_the_end(bool resume) {
   const std::int64_t resident = resident_mib();
   start(resume);
-  const double seconds_before = state_.seconds;
-  const Timer timer;
   while (state_.epoch < job_.train.epochs &&
          !state_.early_stopping.should_stop(job_.train.patience)) {
     EpochReport report = train_epoch(state_.epoch);
     ++state_.epoch;
+    state_.epoch_step = 0;
+    state_.epoch_loss = state_.epoch_weight = 0;
     validate(report);
     log_->epoch(report);
-    state_.seconds = seconds_before + timer.seconds();
+    share_costs();
     if (state_.epoch % job_.train.checkpoint_every == 0)
-      save_checkpoints();
+      save_checkpoint();
   }
-  save_checkpoints();
+  if (best_.empty() || !has_validation_)
+    keep_best();
+  save_checkpoint();
+  checkpoints_->wait();
   RunSummary summary = finish();
   summary.resident_mib_before_data = resident;
   if (world_.rank() == 0) {
@@ -439,9 +350,24 @@ RunSummary Trainer::run(bool resume) {
 
 RunSummary Trainer::finish() {
   load_model_tensors(*model_, best_, "the best model");
-  const SplitMetrics metrics = evaluate_model(
-      *model_, *task_, *store_, {Split::kTrain, Split::kValidation, Split::kTest}, world_);
+  const Phase before = progress_.enter(Phase::kEvaluate);
+  const SplitMetrics metrics = evaluate_model(*model_,
+                                              *task_,
+                                              *store_,
+                                              {Split::kTrain, Split::kValidation, Split::kTest},
+                                              costs_->by_chunk(),
+                                              world_);
+  progress_.enter(before);
+  const PhaseSeconds phases = gather_phase_seconds(progress_.seconds(), world_);
+  log::info("time by phase:\n{}", phase_table(phases));
   RunSummary summary;
+  summary.phases = phase_report(phases);
+  summary.peak_mib = world_.all_reduce_max(peak_resident_mib());
+  summary.cached_mib = store_->cached_bytes() >> 20;
+  if (const auto limit = job_.runtime.memory_limit_mib; limit > 0 && summary.peak_mib > limit)
+    log::warn("a rank's memory reached {} MiB, more than runtime.memory_limit_mib: {}",
+              summary.peak_mib,
+              limit);
   summary.train = metrics[static_cast<std::size_t>(Split::kTrain)];
   summary.validation = metrics[static_cast<std::size_t>(Split::kValidation)];
   summary.test = metrics[static_cast<std::size_t>(Split::kTest)];
@@ -451,6 +377,8 @@ RunSummary Trainer::finish() {
   summary.seconds = state_.seconds;
   summary.data_stall_seconds = store_->stall_seconds();
   summary.reduce_wait_seconds = reducer_->wait_seconds();
+  summary.repeated_steps = reducer_->repeated_steps();
+  summary.checkpoint_wait_seconds = checkpoints_->wait_seconds();
   summary.replayed_steps = replayed_steps();
   summary.world_size = world_.size();
   summary.threads = runtime_.threads;

@@ -20,6 +20,10 @@ double number_or_infinity(const Json& json) {
   return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
 }
 
+double number_or_nan(const Json& json) {
+  return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>();
+}
+
 void check_equal(const Json& stored, const Json& now, const char* path, const std::string& where) {
   const Json::json_pointer pointer(path);
   const Json before = stored.contains(pointer) ? stored.at(pointer) : Json();
@@ -46,10 +50,7 @@ Json losses_to_json(const std::vector<double>& losses) {
 /// A loss that was not finite (a skipped step) comes back as NaN.
 std::vector<double> losses_from_json(const Json& json) {
   std::vector<double> losses;
-  for (const Json& loss : json) {
-    losses.push_back(loss.is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                    : loss.get<double>());
-  }
+  for (const Json& loss : json) losses.push_back(number_or_nan(loss));
   return losses;
 }
 
@@ -59,6 +60,10 @@ Json training_state_to_json(const TrainingState& state) {
   return {{"epoch", state.epoch},
           {"step", state.step},
           {"seconds", state.seconds},
+          {"epoch_step", state.epoch_step},
+          {"epoch_loss", finite_or_null(state.epoch_loss)},
+          {"epoch_weight", state.epoch_weight},
+          {"shifts", state.shifts},
           {"early_stopping",
            {{"best_loss", finite_or_null(state.early_stopping.best_loss)},
             {"best_accuracy", state.early_stopping.best_accuracy},
@@ -78,6 +83,12 @@ TrainingState training_state_from_json(const Json& json, const std::string& wher
     state.epoch = at.at("epoch").get<std::int64_t>();
     state.step = at.at("step").get<std::int64_t>();
     state.seconds = at.at("seconds").get<double>();
+    if (at.contains("epoch_step")) {  // checkpoints of before could only end an epoch
+      state.epoch_step = at.at("epoch_step").get<std::int64_t>();
+      state.epoch_loss = number_or_nan(at.at("epoch_loss"));
+      state.epoch_weight = at.at("epoch_weight").get<double>();
+      state.shifts = at.at("shifts").get<std::vector<std::int64_t>>();
+    }
     const Json& stopping = at.at("early_stopping");
     state.early_stopping.best_loss = number_or_infinity(stopping.at("best_loss"));
     state.early_stopping.best_accuracy = stopping.at("best_accuracy").get<double>();

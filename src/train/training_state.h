@@ -19,6 +19,9 @@ struct TrainingState {
   std::int64_t epoch = 0;  ///< epochs done
   std::int64_t step = 0;   ///< optimiser steps done; keys the dropouts
   double seconds = 0;      ///< of training so far
+  std::int64_t epoch_step = 0;               ///< steps done of the epoch under way
+  double epoch_loss = 0, epoch_weight = 0;   ///< sums over those steps
+  std::vector<std::int64_t> shifts;          ///< GradientReducer::shifts
   EarlyStopping early_stopping;
   ScheduleState schedule;
   std::vector<double> first_losses;  ///< of the first 10 steps
