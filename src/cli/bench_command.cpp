@@ -1,12 +1,15 @@
-// `regatta bench`: times of attention kernels, layers, training steps and chunk reading, beside
-// their floors, as JSON.
+// `regatta bench`: times of attention kernels, layers, training steps, chunk reading and sums over
+// ranks, beside their floors, as JSON.
 #include "bench/attention_bench.h"
 #include "bench/layer_bench.h"
 #include "bench/read_bench.h"
+#include "bench/reduce_bench.h"
+#include "bench/scaling_bench.h"
 #include "bench/step_bench.h"
 #include "cli/command.h"
 #include "cli/job_config.h"
 #include "config/yaml_loader.h"
+#include "core/error.h"
 #include "core/log.h"
 #include "core/parallel.h"
 
@@ -14,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,6 +28,7 @@ namespace {
 struct BenchArguments {
   std::string path;
   std::vector<std::string> overrides;
+  std::vector<std::string> against;
   std::int64_t repeats = 20;
   std::int64_t threads = 0;
 };
@@ -76,14 +81,46 @@ void run_bench_read(const BenchArguments& arguments) {
           .dump(2));
 }
 
-void run_bench_step(const BenchArguments& arguments, CommandContext& context) {
-  Communicator& world = context.world();
-  JobConfig config = load_job_config(arguments.path, arguments.overrides, JobUse::kTrain);
+JobConfig bench_config(const BenchArguments& arguments, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> overrides = arguments.overrides;
+  overrides.insert(overrides.end(), more.begin(), more.end());
+  JobConfig config = load_job_config(arguments.path, overrides, JobUse::kTrain);
   if (arguments.threads > 0)
     config.job.runtime.threads = arguments.threads;
+  return config;
+}
+
+void run_bench_step(const BenchArguments& arguments, CommandContext& context) {
+  Communicator& world = context.world();
+  const JobConfig config = bench_config(arguments);
+  std::optional<TrainJob> against;
+  if (!arguments.against.empty()) {
+    const JobConfig other = bench_config(arguments, arguments.against);
+    if (other.dataset != config.dataset)
+      fail(ExitCode::kUsage,
+           "bench step --against: both steps are on one dataset, not also on {}",
+           other.dataset);
+    against = other.job;
+  }
   const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
   log::result_text(
-      bench_step(config.job, dataset, config.output, arguments.repeats, world).dump(2));
+      bench_step(config.job, against, dataset, config.output, arguments.repeats, world).dump(2));
+}
+
+void run_bench_scaling(const BenchArguments& arguments, CommandContext& context) {
+  Communicator& world = context.world();
+  const JobConfig config = bench_config(arguments);
+  const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
+  log::result_text(
+      bench_scaling(config.job, dataset, config.output, arguments.repeats, world).dump(2));
+}
+
+void run_bench_reduce(const BenchArguments& arguments, CommandContext& context) {
+  use_threads(arguments.threads);
+  Communicator& world = context.world();
+  log::result_text(
+      bench_reduce(options_from<ReduceBenchOptions>(arguments.overrides), arguments.repeats, world)
+          .dump(2));
 }
 
 CLI::App* add_case(CLI::App& bench,
@@ -126,6 +163,11 @@ void add_bench_command(CLI::App& app, CommandContext& context) {
   CLI::App* step = add_case(*bench, "step", "one optimiser step of a configuration", *arguments);
   step->add_option("CONFIG", arguments->path, "YAML file")->required();
   add_repeats(*step, *arguments);
+  step->add_option("--against",
+                   arguments->against,
+                   "time steps with this key changed as well, in turns (repeatable)")
+      ->option_text("KEY=VALUE")
+      ->allow_extra_args(false);
   step->callback([arguments, &context] { run_bench_step(*arguments, context); });
   CLI::App* read =
       add_case(*bench,
@@ -135,6 +177,18 @@ void add_bench_command(CLI::App& app, CommandContext& context) {
   read->add_option("DATASET", arguments->path, "folder with manifest.json")->required();
   add_repeats(*read, *arguments);
   read->callback([arguments] { run_bench_read(*arguments); });
+  CLI::App* reduce = add_case(
+      *bench,
+      "reduce",
+      "sums over the ranks beside MPI's own; under mpirun; keys: " + keys_of<ReduceBenchOptions>(),
+      *arguments);
+  add_repeats(*reduce, *arguments);
+  reduce->callback([arguments, &context] { run_bench_reduce(*arguments, context); });
+  CLI::App* scaling = add_case(
+      *bench, "scaling", "a step by phase, and predicted for more ranks; under mpirun", *arguments);
+  scaling->add_option("CONFIG", arguments->path, "YAML file")->required();
+  add_repeats(*scaling, *arguments);
+  scaling->callback([arguments, &context] { run_bench_scaling(*arguments, context); });
 }
 
 }  // namespace regatta

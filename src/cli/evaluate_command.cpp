@@ -27,8 +27,12 @@ void run_evaluate(const EvaluateArguments& arguments, CommandContext& context) {
   std::vector<Split> splits;
   for (const std::string& name : arguments.splits) splits.push_back(split_from_name(name));
   ModelSession session(arguments.session, ModelUse::kEvaluate, world);
-  const SplitMetrics metrics =
-      evaluate_model(*session.loaded.model, *session.task, *session.store, splits, world);
+  const SplitMetrics metrics = evaluate_model(*session.loaded.model,
+                                              *session.task,
+                                              *session.store,
+                                              splits,
+                                              chunk_costs(session.store->dataset().manifest()),
+                                              world);
   nlohmann::ordered_json json;
   for (const Split split : splits) {
     const Metrics& m = metrics[static_cast<std::size_t>(split)];

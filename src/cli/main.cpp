@@ -26,13 +26,16 @@ constexpr const char* kDescription =
     "Start: 'regatta preprocess CONFIG', then 'mpirun -n 2 regatta train CONFIG'.";
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 internal error, 2 command line or configuration, 3 bad data,\n"
-    "4 device or environment, 5 storage, 6 non-finite training, 75 communication (retry).";
+    "4 device or environment, 5 storage, 6 non-finite training, 75 communication (retry),\n"
+    "85 stopped on request with a checkpoint (start again with --resume).";
 
 void add_commands(CLI::App& app, CommandContext& context) {
   regatta::add_preprocess_command(app, context);
   regatta::add_inspect_command(app, context);
   regatta::add_verify_command(app, context);
   regatta::add_train_command(app, context);
+  regatta::add_watch_command(app, context);
+  regatta::add_checkpoint_command(app, context);
   regatta::add_evaluate_command(app, context);
   regatta::add_predict_command(app, context);
   regatta::add_config_command(app, context);
@@ -48,9 +51,17 @@ void report(std::string_view message) {
   }
 }
 
+/// All ranks stop together, after the same step, so that MPI can end in order.
+int leave_on_request(const std::string& message) {
+  regatta::log::info_text(message);
+  return static_cast<int>(ExitCode::kRequeue);
+}
+
 /// Says what went wrong. In a job of several ranks the whole job ends: MPI_Finalize would wait for
 /// ranks that know nothing of the error.
 int leave(CommandContext& context, ExitCode code, const std::string& message) {
+  if (code == ExitCode::kRequeue)
+    return leave_on_request(message);
   const bool is_job = context.world_started() && context.world().size() > 1;
   if (is_job && context.world().rank() != 0) {
     // Where every rank fails alike, rank 0 speaks and ends the job within this time.

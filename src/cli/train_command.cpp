@@ -4,12 +4,16 @@
 #include "cli/option_reference.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "cli/slurm_time_limit.h"
+#include "cli/stop_signals.h"
 #include "train/dry_run.h"
 #include "train/trainer.h"
 
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,18 +44,46 @@ void report_run(const RunSummary& run, const std::string& folder) {
               folder);
 }
 
+/// Signals and the job's time limit, for as long as a training runs.
+class StopSources {
+ public:
+  StopSources(const RuntimeOptions& options, const Communicator& world) : signals_(request_) {
+    const char* job = std::getenv("SLURM_JOB_ID");
+    if (job != nullptr && options.stop_before_s > 0 && world.rank() == 0)
+      limit_.emplace(job, options.stop_before_s, request_);
+  }
+  const StopRequest* request() const { return &request_; }
+
+ private:
+  StopRequest request_;
+  StopSignals signals_;
+  std::optional<SlurmTimeLimit> limit_;
+};
+
+RunSummary train_one(const TrainJob& job,
+                     const std::shared_ptr<const Dataset>& dataset,
+                     const std::string& folder,
+                     bool resume,
+                     const StopSources& stops,
+                     Communicator& world) {
+  Trainer trainer(job, dataset, folder, world);
+  trainer.stop_on(stops.request());
+  RunSummary summary = trainer.run(resume);
+  report_run(summary, folder);
+  return summary;
+}
+
 void train_seeds(const JobConfig& config,
                  const TrainArguments& arguments,
                  const std::shared_ptr<const Dataset>& dataset,
+                 const StopSources& stops,
                  Communicator& world) {
   std::vector<RunSummary> runs;
   for (std::int64_t i = 0; i < arguments.seeds; ++i) {
     TrainJob job = config.job;
     job.train.seed += i;
     const std::string folder = config.output + "/seed-" + std::to_string(job.train.seed);
-    Trainer trainer(job, dataset, folder, world);
-    runs.push_back(trainer.run(arguments.resume));
-    report_run(runs.back(), folder);
+    runs.push_back(train_one(job, dataset, folder, arguments.resume, stops, world));
   }
   const auto summary = summarise_seeds(runs);
   if (world.rank() == 0)
@@ -72,12 +104,11 @@ void run_train(const TrainArguments& arguments, CommandContext& context) {
     log::result_text(describe_dry_run(config.job, dataset->manifest(), world.size()));
     return;
   }
-  if (arguments.seeds > 1) {
-    train_seeds(config, arguments, dataset, world);
-    return;
-  }
-  Trainer trainer(config.job, dataset, config.output, world);
-  report_run(trainer.run(arguments.resume), config.output);
+  const StopSources stops(config.job.runtime, world);
+  if (arguments.seeds > 1)
+    train_seeds(config, arguments, dataset, stops, world);
+  else
+    train_one(config.job, dataset, config.output, arguments.resume, stops, world);
 }
 
 }  // namespace
@@ -96,7 +127,7 @@ void add_train_command(CLI::App& app, CommandContext& context) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000}));
   command->add_flag(
       "--dry-run", arguments->dry_run, "print the plan and stop: chunks, memory, idle ranks");
-  command->add_flag("--resume", arguments->resume, "go on from OUTPUT/checkpoints/last");
+  command->add_flag("--resume", arguments->resume, "go on from the newest checkpoint of OUTPUT; start anew where there is none");
   command->footer([] { return option_help(JobUse::kTrain); });
   command->callback([arguments, &context] { run_train(*arguments, context); });
 }

@@ -1,5 +1,6 @@
 // `regatta verify`: every fault of a dataset, its chunks shared out to the ranks.
 #include "cli/command.h"
+#include "comm/gather_texts.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/timer.h"
@@ -28,9 +29,8 @@ std::vector<std::string> gather_faults(const std::vector<std::string>& mine, Com
   const std::string text =
       nlohmann::json(mine).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   std::vector<std::string> all;
-  for (const auto& bytes : world.all_gather(std::as_bytes(std::span(text)))) {
-    const auto* begin = reinterpret_cast<const char*>(bytes.data());
-    const auto faults = nlohmann::json::parse(begin, begin + bytes.size());
+  for (const std::string& of_rank : gather_texts(text, world)) {
+    const auto faults = nlohmann::json::parse(of_rank);
     all.insert(all.end(), faults.begin(), faults.end());
   }
   return all;
