@@ -2,14 +2,15 @@
 
 #include "bench/gemm_rate.h"
 #include "bench/memory_bound.h"
+#include "bench/rank_times.h"
 #include "bench/report_header.h"
 #include "bench/time_spread.h"
-#include "core/timer.h"
-#include "train/trainer.h"
 
 #include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
+
+#include <numeric>
 
 namespace regatta {
 namespace {
@@ -48,9 +49,36 @@ StepWork work_of_step(const TrainJob& job,
   return work;
 }
 
+/// Trainings whose epochs alternate; of `against` nothing where it is null.
+struct AlternatingTimes {
+  std::vector<double> steps, against, ratios;
+};
+
+AlternatingTimes time_in_turns(Trainer& trainer,
+                               Trainer* against,
+                               std::int64_t repeats,
+                               Communicator& world) {
+  time_steps(trainer, 0, kWarmUp, world);
+  if (against != nullptr)
+    time_steps(*against, 0, kWarmUp, world);
+  AlternatingTimes times;
+  for (std::int64_t epoch = kWarmUp; epoch < kWarmUp + repeats; ++epoch) {
+    const auto ours = time_steps(trainer, epoch, 1, world);
+    times.steps.insert(times.steps.end(), ours.begin(), ours.end());
+    if (against == nullptr)
+      continue;
+    const auto theirs = time_steps(*against, epoch, 1, world);
+    times.against.insert(times.against.end(), theirs.begin(), theirs.end());
+    times.ratios.push_back(std::accumulate(ours.begin(), ours.end(), 0.0) /
+                           std::accumulate(theirs.begin(), theirs.end(), 0.0));
+  }
+  return times;
+}
+
 }  // namespace
 
 nlohmann::ordered_json bench_step(const TrainJob& job,
+                                  const std::optional<TrainJob>& against,
                                   std::shared_ptr<const Dataset> dataset,
                                   const std::string& run_folder,
                                   std::int64_t repeats,
@@ -59,18 +87,10 @@ nlohmann::ordered_json bench_step(const TrainJob& job,
   double parameters = 0;
   for (const at::Tensor& tensor : trainer.model().tensors())
     parameters += static_cast<double>(tensor.numel());
-  std::vector<double> seconds;
-  for (std::int64_t i = 0; i < kWarmUp + repeats; ++i) {
-    const auto steps = trainer.plan(static_cast<std::uint64_t>(i));
-    trainer.announce_epoch(steps);
-    for (const Step& step : steps) {
-      world.barrier();
-      const Timer timer;
-      trainer.train_step(step, static_cast<std::uint64_t>(i));
-      if (i >= kWarmUp)
-        seconds.push_back(timer.seconds());
-    }
-  }
+  std::unique_ptr<Trainer> other;
+  if (against)
+    other = std::make_unique<Trainer>(*against, dataset, run_folder, world);
+  const AlternatingTimes times = time_in_turns(trainer, other.get(), repeats, world);
   const double copy_rate = measure_copy_rate(256 << 20);
   const auto classes =
       static_cast<std::int64_t>(make_task(job.task, dataset->manifest())->output_width());
@@ -78,16 +98,19 @@ nlohmann::ordered_json bench_step(const TrainJob& job,
   const double gemm = measure_gemm_rate(2048, 512, 512);
   const double steps_an_epoch = static_cast<double>(trainer.plan(0).size());
   const double floor = (work.bytes / copy_rate + work.flop / gemm) / steps_an_epoch / world.size();
-  const nlohmann::ordered_json step = time_spread(seconds);
+  const nlohmann::ordered_json step = time_spread(times.steps);
   nlohmann::ordered_json report = report_header();
   report["threads"] = at::get_num_threads();
   report["world_size"] = world.size();
-  report["steps"] = seconds.size();
+  report["steps"] = times.steps.size();
   report["replayed_steps"] = trainer.replayed_steps();
   report["step"] = step;
   report["bounds"] = {{"copy_bytes_per_second", copy_rate}, {"gemm_flop_per_second", gemm}};
   report["floor"] = floor;
   report["percent"] = 100 * floor / step["median"].get<double>();
+  if (against)
+    report["against"] = {{"step", time_spread(times.against)},
+                         {"ratio", time_spread(times.ratios)}};
   return report;
 }
 

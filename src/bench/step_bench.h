@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace regatta {
@@ -18,7 +19,12 @@ namespace regatta {
 /// the steps. Returns {machine, commit, date, threads, step {median, minimum, maximum}, floor,
 /// percent, ...} in seconds; floor = every array of graph, features, rows and parameters moved once
 /// each way at the measured copy rate, plus the dense products at the measured GEMM rate.
+///
+/// `against`: another training on the same dataset, whose epochs alternate with those of `job`, so
+/// that both see the same machine. Adds against {step, ratio}: ratio = an epoch of `job` over the
+/// next one of `against`.
 nlohmann::ordered_json bench_step(const TrainJob& job,
+                                  const std::optional<TrainJob>& against,
                                   std::shared_ptr<const Dataset> dataset,
                                   const std::string& run_folder,
                                   std::int64_t repeats,
