@@ -96,20 +96,26 @@ def check_training(bundle):
     assert "1000 nodes" in bundle.run("regatta", "evaluate", "r2", "d")
 
 
-def loaded_files(log):
-    return {pathlib.Path(line.split("calling init: ")[1].strip()) for line in log.splitlines() if "calling init: " in line}
+def loaded_files(bundle, start):
+    """What the loader initialised in the processes that `start` starts with an environment. Each writes a file of its
+    own: on one pipe their lines would run into each other."""
+    with tempfile.TemporaryDirectory(dir=bundle.work) as folder:
+        start(bundle.environment(LD_DEBUG="files", LD_DEBUG_OUTPUT=f"{folder}/log"))
+        lines = [line for file in pathlib.Path(folder).iterdir()
+                 for line in file.read_text(encoding="utf-8").splitlines() if "calling init: " in line]
+    return {pathlib.Path(line.split("calling init: ")[1].strip()) for line in lines}
 
 
 def check_loaded(bundle):
     """The loader's own word on where the libraries of program, launcher and plug-ins came from."""
-    log = bundle.mpirun(2, "evaluate", "r2", "d", environment=bundle.environment(LD_DEBUG="files"))
+    loaded = loaded_files(bundle, lambda environment: bundle.mpirun(2, "evaluate", "r2", "d", environment=environment))
     site = pathlib.Path(os.path.realpath(bundle.libtorch)).parent
-    # The start scripts' own tools (sed, grep) are in the log too.
-    strays = [path for path in loaded_files(log)
+    # The start scripts' own tools (sed, grep) are among them.
+    strays = [path for path in loaded
               if not str(os.path.realpath(path)).startswith((str(bundle.folder), str(site))) and not SYSTEM.match(path.name)
               and not path.name.startswith(("libselinux", "libpcre2", "libacl", "libattr", "libtinfo"))]
     assert not strays, strays
-    plugins = [path for path in loaded_files(log) if path.name.startswith("mca_")]
+    plugins = [path for path in loaded if path.name.startswith("mca_")]
     assert len(plugins) > 10, plugins
 
 
@@ -117,12 +123,15 @@ def check_carried_libstdcxx(bundle):
     """A system whose C++ library lacks what the programs need gets the carried one; this one does not."""
     version = bundle.folder / "share" / "glibcxx_version"
     carried = bundle.folder / "lib" / "gcc" / "libstdc++.so.6"
-    environment = bundle.environment(LD_DEBUG="files")
-    assert carried not in loaded_files(bundle.run("regatta", "--version", environment=environment))
+
+    def start(environment):
+        bundle.run("regatta", "--version", environment=environment)
+
+    assert carried not in loaded_files(bundle, start)
     kept = version.read_text(encoding="utf-8")
     assert kept.startswith("GLIBCXX_3.4."), kept
     version.write_text("GLIBCXX_9.9.9\n", encoding="utf-8")
-    assert carried in loaded_files(bundle.run("regatta", "--version", environment=environment))
+    assert carried in loaded_files(bundle, start)
     version.write_text(kept, encoding="utf-8")
 
 

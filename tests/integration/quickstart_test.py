@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,9 @@ def check_dataset(session):
 def check_training(session):
     plan = session.run("train", session.config, *session.settings("dry"), "--dry-run", ranks=2)
     assert "4" in plan and not (session.folder / "dry").exists(), plan
+    assert len(re.findall(r"rank [01]: .* about \d+ MiB with the program", plan)) == 2, plan
+    small = session.run("train", session.config, *session.settings("dry", runtime__memory_limit_mib=8), "--dry-run", code=2)
+    assert "memory_limit_mib: 8 is too little" in small, small
     text = session.train("two", ranks=2)
     assert f"Epoch 1/{EPOCHS}, Loss: " in text, text
     session.train("one")
