@@ -1,6 +1,7 @@
 #include "bench/kernel_case.h"
 
 #include "core/error.h"
+#include "core/huge_pages.h"
 #include "core/rng.h"
 #include "kernels/storage_types.h"
 
@@ -17,12 +18,15 @@ KernelType working_type(KernelType type) {
   return type == KernelType::kFloat64 ? KernelType::kFloat64 : KernelType::kFloat32;
 }
 
+/// Zeros, in huge pages as those of the trainer's tensors.
 std::unique_ptr<std::byte, void (*)(void*)> aligned_bytes(std::size_t bytes) {
-  const std::size_t lines = std::max<std::size_t>(1, (bytes + 63) / 64);
-  auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, lines * 64));
+  const std::size_t page = bytes < kHugePage ? 64 : kHugePage;
+  const std::size_t whole = std::max<std::size_t>(1, (bytes + page - 1) / page) * page;
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(page, whole));
   if (memory == nullptr)
     throw std::bad_alloc();
-  std::memset(memory, 0, lines * 64);
+  ask_for_huge_pages(memory, whole);
+  std::memset(memory, 0, bytes);
   return {memory, &std::free};
 }
 

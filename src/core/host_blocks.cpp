@@ -1,6 +1,7 @@
 #include "core/host_blocks.h"
 
 #include "core/error.h"
+#include "core/huge_pages.h"
 #include "core/process_memory.h"
 
 #include <algorithm>
@@ -16,6 +17,25 @@ constexpr std::size_t kPage = 4096;
 std::size_t size_class(std::size_t bytes) {
   const std::size_t step = std::max(kPage, std::bit_floor(bytes) / 8);
   return (bytes + step - 1) / step * step;
+}
+
+/// Fresh memory, null where there is none; from the size of a huge page on it begins with one.
+void* map_pages(std::size_t bytes) {
+  const std::size_t more = bytes < kHugePage ? 0 : kHugePage;
+  void* mapped =
+      mmap(nullptr, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED)
+    return nullptr;
+  if (more == 0)
+    return mapped;
+  auto* begin = static_cast<std::byte*>(mapped);
+  const std::size_t before =
+      (kHugePage - reinterpret_cast<std::uintptr_t>(begin) % kHugePage) % kHugePage;
+  if (before > 0)
+    munmap(begin, before);
+  munmap(begin + before + bytes, more - before);
+  ask_for_huge_pages(begin + before, bytes);
+  return begin + before;
 }
 
 }  // namespace
@@ -50,17 +70,14 @@ void HostBlocks::release_locked() {
 }
 
 HostBlocks::Block HostBlocks::map(std::size_t bytes) {
-  const auto attempt = [bytes] {
-    return mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  };
   if (!kept_.empty() && memory_is_short())
     release_locked();
-  void* data = attempt();
-  if (data == MAP_FAILED) {
+  void* data = map_pages(bytes);
+  if (data == nullptr) {
     release_locked();
-    data = attempt();
+    data = map_pages(bytes);
   }
-  if (data == MAP_FAILED) {
+  if (data == nullptr) {
     fail(ExitCode::kDevice,
          "out of memory: {} MiB were asked for beside {} MiB in use; use smaller chunks, fewer "
          "ranks a node or a smaller model",

@@ -1,10 +1,15 @@
 #include "core/host_blocks.h"
 
+#include "core/huge_pages.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -25,6 +30,35 @@ TEST(HostBlocks, AFreedBlockComesBack) {
   EXPECT_TRUE(blocks.give(first));
   blocks.release();
   EXPECT_EQ(blocks.use().held, 0U);
+}
+
+/// The line of /proc/self/smaps that starts with `key`, for the mapping that holds `address`.
+std::string mapping_line(const void* address, const std::string& key) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+  bool here = false;
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    if (std::sscanf(line.c_str(), "%zx-%zx ", &begin, &end) == 2)
+      here = begin <= wanted && wanted < end;
+    else if (here && line.starts_with(key))
+      return line;
+  }
+  return {};
+}
+
+TEST(HostBlocks, LargeOnesAskForHugePages) {
+  HostBlocks blocks;
+  auto* large = static_cast<std::byte*>(blocks.take(5 * kHugePage));
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(large) % kHugePage, 0U);
+  std::memset(large, 1, 5 * kHugePage);
+  for (const std::byte* at : {large, large + 5 * kHugePage - 1})
+    EXPECT_NE(mapping_line(at, "VmFlags:").find(" hg"), std::string::npos)
+        << mapping_line(at, "VmFlags:");
+  EXPECT_TRUE(blocks.give(large));
+  blocks.release();
+  EXPECT_EQ(mapping_line(large, "VmFlags:"), "") << "the block's pages were not all given back";
 }
 
 TEST(HostBlocks, KnowsItsOwnBlocks) {

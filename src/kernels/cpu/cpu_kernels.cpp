@@ -1,8 +1,8 @@
 // The table of CPU kernels: checks, and which passes make up each entry.
+#include "core/huge_pages.h"
 #include "kernels/attention.h"
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
-#include "kernels/cpu/huge_pages.h"
 #include "kernels/feature_dropout.h"
 
 namespace regatta {

@@ -1,0 +1,15 @@
+// Large memory in huge pages.
+#pragma once
+
+#include <cstddef>
+
+namespace regatta {
+
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+/// Asks the system to back whole pages of kHugePage in [begin, begin + bytes) by huge ones. Random
+/// rows of a table then miss no translation buffer, and fresh memory costs one fault for 512. A
+/// refusal is no error.
+void ask_for_huge_pages(void* begin, std::size_t bytes);
+
+}  // namespace regatta
