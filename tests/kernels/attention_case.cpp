@@ -403,14 +403,28 @@ Arrays run_table(const KernelTable& table, const AttentionCase& test) {
   return memory.results();
 }
 
-Arrays run_forward(const KernelTable& table, const AttentionCase& test) {
-  Memory memory(test);
+namespace {
+
+AttentionForwardArgs forward_alone(const AttentionCase& test, Memory& memory) {
   AttentionForwardArgs args;
   args.in = inputs_of(test, memory);
   args.epilogue = epilogue_of(test, memory);
   if (args.epilogue.y == nullptr)
     args.out = memory.out("out", test.rows * test.heads * test.width);
   args.edge_out = edge_out_of(test, memory);
+  return args;
+}
+
+}  // namespace
+
+std::size_t forward_workspace_bytes(const KernelTable& table, const AttentionCase& test) {
+  Memory memory(test);
+  return table.forward_workspace_bytes(forward_alone(test, memory));
+}
+
+Arrays run_forward(const KernelTable& table, const AttentionCase& test) {
+  Memory memory(test);
+  AttentionForwardArgs args = forward_alone(test, memory);
   const Workspace space(table.forward_workspace_bytes(args));
   args.workspace = space.memory.get();
   table.forward(args);

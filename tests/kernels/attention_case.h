@@ -87,6 +87,9 @@ Arrays run_table(const KernelTable& table, const AttentionCase& test);
 /// Forward alone, without logsumexp and correction: "out" or "y", and "edge_out".
 Arrays run_forward(const KernelTable& table, const AttentionCase& test);
 
+/// Of run_forward.
+std::size_t forward_workspace_bytes(const KernelTable& table, const AttentionCase& test);
+
 /// |a-b| / max(|b|, floor) in norm: the floor serves gradients that cancel to 0. Infinite when
 /// sizes differ.
 double relative_error(const std::vector<double>& a,

@@ -1,6 +1,7 @@
 #include "kernels/cpu/column_tiles.h"
 
 #include "core/parallel.h"
+#include "kernels/cpu/compact_tables.h"
 #include "kernels/storage_types.h"
 
 #include <algorithm>
@@ -117,19 +118,31 @@ std::vector<HeadGroup> gat_head_groups(const AttentionInputs& in) {
   return head_groups(static_cast<std::size_t>(in.heads), share ? kMostGroupHeads : kGroupHeads);
 }
 
-std::vector<ColumnTile> column_tiles(const TableShape& table) {
+namespace {
+
+std::vector<ColumnTile> tiles_of(const TableShape& table, std::size_t most) {
   const std::size_t block = block_columns(table.dtype);
   const bool packed = !in_place(table, table.end - table.begin);
   std::vector<ColumnTile> tiles;
   for (std::size_t first = table.begin; first < table.end;) {
     const std::size_t left = (table.end - first + block - 1) / block;
-    std::size_t blocks = most_blocks(table);
+    std::size_t blocks = most;
     while (blocks > left) blocks /= 2;
     const std::size_t count = std::min(blocks * block, table.end - first);
     tiles.push_back({first, count, blocks, packed});
     first += count;
   }
   return tiles;
+}
+
+}  // namespace
+
+std::vector<ColumnTile> column_tiles(const TableShape& table) {
+  return tiles_of(table, most_blocks(table));
+}
+
+std::vector<ColumnTile> sum_tiles(const TableShape& table, bool wide) {
+  return tiles_of(table, wide ? kMostBlocks : most_blocks(table));
 }
 
 bool stored_past_caches(std::size_t elements, KernelType dtype) {
@@ -162,9 +175,18 @@ TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* 
   return {to, width, true};
 }
 
+TileRows TileBuffer::of_held(const TableShape& table, const ColumnTile& tile, const void* rows) {
+  const bool asks = std::ranges::find(asked_for_, rows) == asked_for_.end();
+  if (asks)
+    asked_for_.push_back(rows);
+  return held_->tile(table, tile, rows, asks);
+}
+
 TileRows TileBuffer::pack(const TableShape& table, const ColumnTile& tile, const void* rows) {
   const bool here =
       table_ == rows && rows_ == table.rows && first_ == tile.first && count_ == tile.count;
+  if (held_ != nullptr)
+    return of_held(table, tile, rows);
   if (!here) {
     packed_ = pack_tile(table, tile, rows, memory_);
     table_ = rows;

@@ -47,8 +47,10 @@ struct ColumnTile {
 /// Where a pass finds its rows: row j starts at base + j * stride.
 struct TileRows {
   const void* base = nullptr;
-  std::size_t stride = 0;  ///< elements
-  bool prefetch = false;
+  std::size_t stride = 0;        ///< elements
+  bool prefetch = false;         ///< ask ahead for the tile's columns, or for what `wanted` says
+  const void* wanted = nullptr;  ///< row 0 from its first wanted column on
+  std::size_t wanted_bytes = 0;  ///< of a row
 };
 
 /// Shape of a table that edges gather from: rows of `row` elements, of which [begin, end) are
@@ -64,6 +66,9 @@ struct TableShape {
 
 /// Depends on the shape alone, so a pass sums in the same order on every machine.
 std::vector<ColumnTile> column_tiles(const TableShape& table);
+/// For weighted sums alone, which have the same bits in tiles of any width: with `wide` the widest
+/// that passes take.
+std::vector<ColumnTile> sum_tiles(const TableShape& table, bool wide);
 
 /// Whether an array of so many elements is too large to stay in a cache between passes.
 bool stored_past_caches(std::size_t elements, KernelType dtype);
@@ -92,20 +97,28 @@ void find_kept_messages(const AttentionInputs& in,
                         std::uint64_t* bits);
 std::size_t kept_messages_bytes(const AttentionInputs& in);
 
+class CompactTables;
+
 /// Memory for one packed tile, which knows what lies in it: passes over the same table that walk
 /// its tiles there and back pack one tile less each way. The tables must not change meanwhile.
 class TileBuffer {
  public:
   /// `memory` holds packed_tile_bytes of every table that is packed.
   explicit TileBuffer(void* memory) : memory_(memory) {}
+  /// Tiles of tables that are held; the first tile of a table asks ahead for the others.
+  explicit TileBuffer(const CompactTables& held) : held_(&held) {}
   TileRows pack(const TableShape& table, const ColumnTile& tile, const void* rows);
   TileRows pack_messages(const AttentionInputs& in,
                          const TableShape& table,
                          const ColumnTile& tile);
 
  private:
-  void* memory_;
-  const void* table_ = nullptr;  ///< null: what lies here cannot be used again
+  TileRows of_held(const TableShape& table, const ColumnTile& tile, const void* rows);
+
+  void* memory_ = nullptr;
+  const CompactTables* held_ = nullptr;
+  std::vector<const void*> asked_for_;  ///< tables
+  const void* table_ = nullptr;         ///< null: what lies here cannot be used again
   std::size_t rows_ = 0;
   std::size_t first_ = 0;
   std::size_t count_ = 0;

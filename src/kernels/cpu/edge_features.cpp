@@ -40,6 +40,7 @@ void apply_head_factors(const HeadFactors& pass) {
 }
 
 void add_feature_products(const AttentionBackwardArgs& args,
+                          const EdgeLists& edges,
                           const HeadGroup& group,
                           void* product) {
   const AttentionInputs& in = args.in;
@@ -56,7 +57,7 @@ void add_feature_products(const AttentionBackwardArgs& args,
           for (std::size_t f = 0; f < features; ++f)
             p[e * group.stride + h] += of_row[h * features + f] * x[e * features + f];
     };
-    for_edges(EdgePieces(in_edge_lists(in)), row);
+    for_edges(EdgePieces(edges), row);
   });
 }
 

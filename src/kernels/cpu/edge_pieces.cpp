@@ -7,6 +7,10 @@ namespace regatta::cpu {
 EdgePieces::EdgePieces(const EdgeLists& lists) : lists_(lists) {
   if (lists.count == 0)
     return;
+  if (lists.only.items.end > 0) {
+    ranges_.push_back(lists.only.items);
+    return;
+  }
   find_hubs();
   add_ranges();
 }
@@ -55,7 +59,14 @@ EdgePiece EdgePieces::piece(std::int64_t p) const {
   }
   const RowRange items = ranges_[at];
   const std::int64_t* ends = lists_.end == nullptr ? lists_.begin + 1 : lists_.end;
-  return {items, lists_.begin + items.begin, ends + items.begin, nullptr, p};
+  const EdgeBlock& block = lists_.only;
+  const bool whole = block.items.end == 0;
+  return {items,
+          lists_.begin + items.begin,
+          ends + items.begin,
+          nullptr,
+          whole ? p : block.piece,
+          block.continues};
 }
 
 }  // namespace regatta::cpu

@@ -12,12 +12,20 @@
 
 namespace regatta::cpu {
 
+/// Some items of a piece, for one thread.
+struct EdgeBlock {
+  RowRange items;
+  std::int64_t piece = 0;  ///< number of the piece
+  bool continues = false;  ///< the piece has blocks before this one
+};
+
 /// Items 0 .. count-1; item i holds edges begin[i] .. end_of(i)-1 of `index` and of the weights.
 struct EdgeLists {
   std::int64_t count = 0;
   const std::int64_t* begin = nullptr;  ///< [count+1], as indptr
   const std::int64_t* end = nullptr;    ///< [count]; null: begin + 1
   const std::int32_t* index = nullptr;  ///< row of the table for each edge
+  EdgeBlock only{};                     ///< passes visit these items; none: all of them
 
   std::int64_t end_of(std::int64_t item) const {
     return end == nullptr ? begin[item + 1] : end[item];
@@ -48,6 +56,7 @@ struct EdgePiece {
   const std::int64_t* end = nullptr;
   const HubPart* part = nullptr;  ///< null: whole items
   std::int64_t number = 0;
+  bool continues = false;  ///< as of EdgeBlock
 };
 
 /// The cut depends on the lists alone, and a hub's parts on its own edges alone, so sums by part
@@ -61,6 +70,7 @@ class EdgePieces {
   /// them all the same way.
   static constexpr std::int64_t kPartEdges = 4096;
 
+  /// Of a block: one piece, which has the block's number.
   explicit EdgePieces(const EdgeLists& lists);
 
   /// Ranges of items that are no hubs, then the parts of all hubs.

@@ -9,7 +9,6 @@
 #include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/edge_softmax.h"
 #include "kernels/cpu/edge_values-inl.h"
-#include "kernels/cpu/out_edges.h"
 #include "kernels/prepared_graph.h"
 
 #include <hwy/contrib/math/math-inl.h>
@@ -296,14 +295,12 @@ void with_working(KernelType type, const Body& body) {
 }  // namespace
 
 void edge_softmax_target(const EdgeSoftmax& pass) {
-  with_working(pass.in->dtype,
-               [&]<class W>(W) { Softmax<W>(pass).run(EdgePieces(in_edge_lists(*pass.in))); });
+  with_working(pass.in->dtype, [&]<class W>(W) { Softmax<W>(pass).run(EdgePieces(pass.edges)); });
 }
 
 void edge_gradients_target(const EdgeGradients& pass) {
-  with_working(pass.args->in.dtype, [&]<class W>(W) {
-    Gradients<W>(pass).run(EdgePieces(in_edge_lists(pass.args->in)));
-  });
+  with_working(pass.args->in.dtype,
+               [&]<class W>(W) { Gradients<W>(pass).run(EdgePieces(pass.edges)); });
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

@@ -4,6 +4,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/kept_edges.h"
 
 #include <cstdint>
@@ -14,6 +15,7 @@ namespace regatta::cpu {
 /// heads of the logits.
 struct EdgeSoftmax {
   const AttentionInputs* in = nullptr;
+  EdgeLists edges;  ///< of the rows
   HeadGroup group;
   double scale = 1;                    ///< of the products
   const std::uint8_t* kept = nullptr;  ///< the group's quad; null: m = 1
@@ -27,6 +29,7 @@ void edge_softmax(const EdgeSoftmax& pass);
 /// edges' terms too.
 struct EdgeGradients {
   const AttentionBackwardArgs* args = nullptr;
+  EdgeLists edges;  ///< of the rows
   HeadGroup group;
   double scale = 1;
   const std::uint8_t* kept = nullptr;  ///< null: m = 1, or p already holds it
@@ -49,7 +52,10 @@ struct HeadFactors {
 void apply_head_factors(const HeadFactors& pass);
 
 /// p[e,h] += <grad_edge_out[i,h], x_e> for the heads of a group.
-void add_feature_products(const AttentionBackwardArgs& args, const HeadGroup& group, void* product);
+void add_feature_products(const AttentionBackwardArgs& args,
+                          const EdgeLists& edges,
+                          const HeadGroup& group,
+                          void* product);
 /// edge_out of a group from its weights [E,stride].
 void sum_edge_features(const AttentionForwardArgs& args,
                        const HeadGroup& group,

@@ -57,7 +57,7 @@ class TileSlopes {
     W* parts = kParts ? static_cast<W*>(pass_.parts) +
                             static_cast<std::size_t>(piece.number) * lines * kMostTileColumns
                       : nullptr;
-    if (kParts)
+    if (kParts && !piece.continues)
       std::fill_n(parts, lines * kMostTileColumns, W{0});
     Sums own;
     Sums& sums = piece.part == nullptr ? own : of_part[piece.part->number];
@@ -100,7 +100,7 @@ class TileSlopes {
   template <bool kOneHead>
   HWY_INLINE void add_edge(D d, std::int64_t e, const V* fixed, V* sum, V* value, W* parts) const {
     const S* row = table_.row(e);
-    table_.prefetch(e, kBlocks);
+    table_.template prefetch<kBlocks>(e);
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
@@ -173,6 +173,10 @@ std::size_t leaky_parts_bytes(const AttentionInputs& in) {
   const std::int64_t lines = 1 + (in.edge.weight == nullptr ? 0 : in.edge.features);
   return static_cast<std::size_t>(EdgePieces(in_edge_lists(in)).count() * lines) *
          kMostTileColumns * working_bytes(in.dtype);
+}
+
+std::size_t leaky_place(std::size_t before, KernelType dtype) {
+  return before / (64 / working_bytes(dtype));  // a tile has whole blocks
 }
 
 namespace {

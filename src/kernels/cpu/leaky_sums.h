@@ -28,6 +28,9 @@ void leaky_sums(const LeakySums& pass);
 
 std::size_t leaky_parts_bytes(const AttentionInputs& in);
 
+/// Place of a tile's parts among those of a group's tiles, `before` columns from the first.
+std::size_t leaky_place(std::size_t before, KernelType dtype);
+
 /// Adds the parts of a tile in the order of the pieces: grad_attention_vector and grad_edge_weight.
 void merge_leaky_parts(const AttentionBackwardArgs& args, const LeakySums& pass);
 

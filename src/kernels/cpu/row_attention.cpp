@@ -1,8 +1,14 @@
 #include "kernels/cpu/row_attention.h"
 
 #include "kernels/attention_checks.h"
+#include "kernels/cpu/compact_tables.h"
+#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/kept_edges.h"
+#include "kernels/cpu/out_edges.h"
+#include "kernels/prepared_graph.h"
 #include "kernels/storage_types.h"
+
+#include <algorithm>
 
 namespace regatta::cpu {
 namespace {
@@ -32,6 +38,14 @@ RowAttention::RowAttention(const AttentionInputs& in)
                   (in.key == in.value && !shared_logits_ && in.logit_width() == in.width))) {
   if (shared_logits_)
     logits_ = {{0, 1, 1}};
+  const HeadGroup& widest = logits_.front();
+  for (const TableShape& table :
+       {key_table(widest), query_table(widest), message_table(in, widest), gradient_table(widest)})
+    slot_bytes_ = std::max(slot_bytes_, CompactTables::bytes(table));
+  const EdgeLists out{in.nodes, in.graph->out_ptr.data(), nullptr, in.graph->out_dst.data()};
+  // Tables that are read where they lie are small: a pass over all items fetches as fast.
+  by_blocks_ = slot_bytes_ > 0 && !shared_logits_ && in.message_dropout.probability == 0 &&
+               goes_by_blocks(CompactTables::kSlots * slot_bytes_, {in_edge_lists(in), out});
 }
 
 std::vector<HeadGroup> RowAttention::message_groups(const HeadGroup& group) const {
@@ -48,6 +62,19 @@ TableShape RowAttention::key_table(const HeadGroup& group) const {
           group.first * logit_width(),
           (group.first + group.count) * logit_width(),
           in_.dtype};
+}
+
+RowAttention::ProductTiles RowAttention::product_tiles(const TableShape& table,
+                                                       std::size_t width) const {
+  const std::vector<ColumnTile> narrow = column_tiles(table);
+  const std::vector<ColumnTile> wide = sum_tiles(table, true);
+  const std::size_t part = narrow.front().blocks;
+  const bool parted = by_blocks_ && part < 4 && width % (4 * 64 / working_bytes(in_.dtype)) == 0;
+  return parted ? ProductTiles{wide, part} : ProductTiles{narrow, 0};
+}
+
+std::size_t RowAttention::row_bytes(const HeadGroup& group) const {
+  return group.count * logit_width() * storage_bytes(in_.dtype);
 }
 
 TableShape RowAttention::query_table(const HeadGroup& group) const {

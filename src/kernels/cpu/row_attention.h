@@ -25,6 +25,9 @@ class RowAttention {
   bool shared_logits() const { return shared_logits_; }
   /// Logits and messages read the same rows, so one gather gives both.
   bool one_table() const { return one_table_; }
+  /// Passes go by blocks of items, over CompactTables of slot_bytes() each.
+  bool by_blocks() const { return by_blocks_; }
+  std::size_t slot_bytes() const { return slot_bytes_; }
   double scale() const { return gatv2() ? 1 : in_.scale; }
   bool gatv2() const { return in_.kind == AttentionKind::kGatv2; }
 
@@ -33,7 +36,15 @@ class RowAttention {
     return static_cast<std::size_t>(in_.logit_heads() * in_.logit_width());
   }
   const void* keys() const { return gatv2() ? in_.value : in_.key; }
+  /// Bytes of an edge's row of keys.
+  std::size_t row_bytes(const HeadGroup& group) const;
   TableShape key_table(const HeadGroup& group) const;
+  /// Tiles for products of rows of `width` columns a head, and RowProducts::part_blocks of each.
+  struct ProductTiles {
+    std::vector<ColumnTile> tiles;
+    std::size_t part_blocks = 0;
+  };
+  ProductTiles product_tiles(const TableShape& table, std::size_t width) const;
   TableShape query_table(const HeadGroup& group) const;
   TableShape gradient_table(const HeadGroup& group) const;
   LeakyTerms leaky_terms() const;
@@ -43,6 +54,8 @@ class RowAttention {
   std::vector<HeadGroup> logits_;
   bool shared_logits_;
   bool one_table_;
+  std::size_t slot_bytes_ = 0;
+  bool by_blocks_;
 };
 
 /// The bits of attention dropout for the quad in use.

@@ -1,7 +1,9 @@
 #include "kernels/cpu/row_backward.h"
 
 #include "kernels/attention_checks.h"
+#include "kernels/cpu/compact_tables.h"
 #include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/edge_softmax.h"
 #include "kernels/cpu/leaky_sums.h"
 #include "kernels/cpu/out_edges.h"
@@ -20,10 +22,12 @@ std::size_t size(std::int64_t count) {
   return static_cast<std::size_t>(count);
 }
 
-/// The largest packed tile and partial sums of any pass.
+/// The largest packed tile and sums of any pass that wait for others.
 struct TileBytes {
   std::size_t packed = 0;
   std::size_t partial = 0;
+  std::size_t leaky = 0;
+  std::size_t leaky_of_tile = 0;
 
   TileBytes(const AttentionInputs& in, const RowAttention& plan) {
     for (const HeadGroup& group : plan.logit_groups()) {
@@ -39,6 +43,21 @@ struct TileBytes {
                            packed_tile_bytes(message_table(in, messages)),
                            packed_tile_bytes(plan.gradient_table(messages))});
     }
+    if (plan.gatv2())
+      leaky = leaky_of_tile = leaky_parts_bytes(in);
+    if (plan.by_blocks())
+      of_blocks(in, plan);
+  }
+
+ private:
+  /// All tiles of the widest group are on their way together.
+  void of_blocks(const AttentionInputs& in, const RowAttention& plan) {
+    const TableShape table = plan.key_table(plan.logit_groups().front());
+    const std::size_t block = 64 / working_bytes(in.dtype);
+    const std::size_t columns = (table.end - table.begin + block - 1) / block * block;
+    packed = CompactTables::kSlots * plan.slot_bytes();
+    partial = partial == 0 ? 0 : size(in.nodes) * columns * working_bytes(in.dtype);
+    leaky *= leaky_place(columns, in.dtype);
   }
 };
 
@@ -59,7 +78,9 @@ void find_logits(const RowBackward& pass, const HeadGroup& group) {
     products.second_product = pass.memory.product;
   }
   const TableShape table = pass.plan.key_table(group);
-  for (const ColumnTile& tile : column_tiles(table)) {
+  const auto [tiles, part_blocks] = pass.plan.product_tiles(table, products.width);
+  products.part_blocks = part_blocks;
+  for (const ColumnTile& tile : tiles) {
     products.tile = tile;
     products.table = pass.buffer.pack(table, tile, pass.plan.keys());
     row_products(products);
@@ -79,14 +100,16 @@ void find_message_products(const RowBackward& pass, const HeadGroup& group, void
   products.product = to;
   products.add = add;
   const TableShape table = message_table(in, group);
-  for (const ColumnTile& tile : column_tiles(table)) {
+  const auto [tiles, part_blocks] = pass.plan.product_tiles(table, products.width);
+  products.part_blocks = part_blocks;
+  for (const ColumnTile& tile : tiles) {
     products.tile = tile;
     products.table = pass.buffer.pack_messages(in, table, tile);
     row_products(products);
     products.add = true;
   }
   if (pass.args.grad_edge_out != nullptr)
-    add_feature_products(pass.args, group, to);
+    add_feature_products(pass.args, pass.in_edges, group, to);
 }
 
 /// The sum over heads of m p, for logits that all heads share.
@@ -112,7 +135,63 @@ void find_products(const RowBackward& pass, const HeadGroup& group) {
     find_message_products(pass, group, pass.memory.product, false);
   find_logits(pass, group);
   if (!pass.plan.shared_logits() && pass.plan.one_table() && pass.args.grad_edge_out != nullptr)
-    add_feature_products(pass.args, group, pass.memory.product);
+    add_feature_products(pass.args, pass.in_edges, group, pass.memory.product);
+}
+
+void find_edge_gradients(const RowBackward& pass,
+                         const HeadGroup& group,
+                         const std::uint8_t* bits) {
+  const RowBackwardMemory& memory = pass.memory;
+  edge_gradients({&pass.args,
+                  pass.in_edges,
+                  group,
+                  pass.plan.scale(),
+                  bits,
+                  memory.delta,
+                  memory.value,
+                  memory.product});
+}
+
+void to_out_edges(const RowBackward& pass, const HeadGroup& group) {
+  reorder_edges(pass.args.in,
+                pass.out_edges,
+                group.stride * working_bytes(pass.args.in.dtype),
+                {pass.memory.value, pass.memory.out_value},
+                {pass.memory.product, pass.memory.out_product});
+}
+
+void gradients_by_tiles(const RowBackward& pass, const HeadGroup& group) {
+  find_products(pass, group);
+  find_edge_gradients(pass, group, pass.plan.shared_logits() ? nullptr : pass.kept.of(group));
+  to_out_edges(pass, group);
+  pass.plan.gatv2() ? gatv2_gradients(pass, group) : dot_gradients(pass, group);
+}
+
+void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const HeadGroup& group) {
+  const AttentionInputs& in = pass.args.in;
+  const std::size_t row_bytes = pass.plan.row_bytes(group);
+  const std::uint8_t* bits = pass.kept.of(group);
+  begin_row_gradients(pass, group);
+  tables.hold(0, pass.plan.key_table(group), pass.plan.keys());
+  if (!pass.plan.one_table())
+    tables.hold(1, message_table(in, group), in.value);
+  for_edge_blocks(pass.in_edges, row_bytes, [&](const EdgeLists& block) {
+    TileBuffer buffer(tables);
+    const RowBackward of_block{
+        pass.args, pass.plan, pass.memory, block, pass.out_edges, pass.kept, buffer};
+    find_products(of_block, group);
+    find_edge_gradients(of_block, group, bits);
+    block_row_gradients(of_block, group);
+  });
+  end_row_gradients(pass, group);
+  to_out_edges(pass, group);
+  tables.hold(0, pass.plan.query_table(group), in.query);
+  tables.hold(1, pass.plan.gradient_table(group), pass.memory.gradient);
+  for_edge_blocks(pass.out_edges, row_bytes, [&](const EdgeLists& block) {
+    TileBuffer buffer(tables);
+    block_source_gradients(
+        {pass.args, pass.plan, pass.memory, pass.in_edges, block, pass.kept, buffer}, group);
+  });
 }
 
 }  // namespace
@@ -142,7 +221,8 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   kept = parts.take(KeptQuad::bytes(in));
   kept_messages = static_cast<std::uint64_t*>(parts.take(kept_messages_bytes(in)));
   partial = parts.take(tiles.partial);
-  leaky_parts = parts.take(plan.gatv2() ? leaky_parts_bytes(in) : 0);
+  leaky_parts = parts.take(tiles.leaky);
+  leaky_tile_bytes = tiles.leaky_of_tile;
   tile = parts.take(tiles.packed);
   bytes = parts.taken();
 }
@@ -161,17 +241,9 @@ void row_backward(const AttentionBackwardArgs& args) {
   TileBuffer buffer(memory.tile);
   const RowBackward pass{
       args, plan, memory, in_edge_lists(in), out_edge_lists(in, memory.ends), kept, buffer};
-  for (const HeadGroup& group : plan.logit_groups()) {
-    find_products(pass, group);
-    const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);
-    edge_gradients({&args, group, plan.scale(), bits, memory.delta, memory.value, memory.product});
-    reorder_edges(in,
-                  pass.out_edges,
-                  group.stride * working_bytes(in.dtype),
-                  {memory.value, memory.out_value},
-                  {memory.product, memory.out_product});
-    plan.gatv2() ? gatv2_gradients(pass, group) : dot_gradients(pass, group);
-  }
+  CompactTables tables(memory.tile, plan.slot_bytes());
+  for (const HeadGroup& group : plan.logit_groups())
+    plan.by_blocks() ? gradients_by_blocks(pass, tables, group) : gradients_by_tiles(pass, group);
 }
 
 }  // namespace regatta::cpu

@@ -19,10 +19,11 @@ struct RowBackwardMemory {
   void* out_value;     ///< both in the order of out-edges
   void* out_product;
   void* kept;
-  void* partial;  ///< (w) [N, tile]: sums of several passes over one tile
-  void* leaky_parts;
+  void* partial;  ///< (w) [N, tile], by blocks [tiles, N, tile]: sums of several passes over a tile
+  void* leaky_parts;             ///< of one tile, by blocks of each
+  std::size_t leaky_tile_bytes;  ///< of a tile's parts
   std::uint64_t* kept_messages;  ///< [N] of one tile
-  void* tile;
+  void* tile;                    ///< by blocks, CompactTables
   std::size_t bytes;
 };
 
@@ -41,5 +42,13 @@ struct RowBackward {
 /// both orders.
 void dot_gradients(const RowBackward& pass, const HeadGroup& group);
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
+
+/// The same by blocks: the part that sums over the in-edges of a block, once for all blocks before
+/// and after it, and the part that sums over the out-edges of a block, when all of the first is
+/// done.
+void begin_row_gradients(const RowBackward& pass, const HeadGroup& group);
+void block_row_gradients(const RowBackward& pass, const HeadGroup& group);
+void end_row_gradients(const RowBackward& pass, const HeadGroup& group);
+void block_source_gradients(const RowBackward& pass, const HeadGroup& group);
 
 }  // namespace regatta::cpu

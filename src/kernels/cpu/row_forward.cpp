@@ -1,5 +1,7 @@
 #include "kernels/attention_checks.h"
+#include "kernels/cpu/compact_tables.h"
 #include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/edge_softmax.h"
 #include "kernels/cpu/out_edges.h"
 #include "kernels/cpu/row_attention.h"
@@ -31,14 +33,14 @@ struct RowForwardMemory {
       for (const HeadGroup& messages : plan.message_groups(group))
         widest = std::max(widest, packed_tile_bytes(message_table(in, messages)));
     }
-    tile = parts.take(widest);
+    tile = parts.take(plan.by_blocks() ? CompactTables::kSlots * plan.slot_bytes() : widest);
     bytes = parts.taken();
   }
 
   void* value;   ///< (w) [E,stride]: products, then weights
   void* weight;  ///< (w) [E] of one head, for shared logits with dropout
   void* kept;
-  void* tile;
+  void* tile;  ///< by blocks, CompactTables
   std::size_t bytes;
 };
 
@@ -46,18 +48,21 @@ void find_logits(const AttentionInputs& in,
                  const RowAttention& plan,
                  const RowForwardMemory& memory,
                  TileBuffer& buffer,
-                 const HeadGroup& group) {
+                 const HeadGroup& group,
+                 const EdgeLists& edges) {
   const LeakyTerms leaky = plan.leaky_terms();
   RowProducts products;
   products.dtype = in.dtype;
-  products.edges = in_edge_lists(in);
+  products.edges = edges;
   products.group = group;
   products.width = plan.logit_width();
   products.rows = {in.query, plan.logit_row()};
   products.product = memory.value;
   products.leaky = plan.gatv2() ? &leaky : nullptr;
   const TableShape table = plan.key_table(group);
-  for (const ColumnTile& tile : column_tiles(table)) {
+  const auto [tiles, part_blocks] = plan.product_tiles(table, products.width);
+  products.part_blocks = part_blocks;
+  for (const ColumnTile& tile : tiles) {
     products.tile = tile;
     products.table = buffer.pack(table, tile, plan.keys());
     row_products(products);
@@ -68,27 +73,73 @@ void find_logits(const AttentionInputs& in,
 void sum_messages(const AttentionForwardArgs& args,
                   TileBuffer& buffer,
                   const HeadGroup& group,
-                  const void* weight) {
+                  const void* weight,
+                  const EdgeLists& edges,
+                  bool wide) {
   const AttentionInputs& in = args.in;
   const bool streamed =
       stored_past_caches(static_cast<std::size_t>(in.rows * in.heads * in.width), in.dtype);
   const OutputStore store{&args, streamed};
   WeightedSums sums;
   sums.dtype = in.dtype;
-  sums.edges = in_edge_lists(in);
+  sums.edges = edges;
   sums.group = group;
   sums.weight = weight;
   sums.width = static_cast<std::size_t>(in.width);
   sums.finish = output_store(in.dtype);
   sums.context = &store;
   const TableShape table = message_table(in, group);
-  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
+  for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, wide))) {
     sums.tile = tile;
     sums.table = buffer.pack_messages(in, table, tile);
     weighted_sums(sums);
   }
-  if (args.edge_out != nullptr)
-    sum_edge_features(args, group, weight);
+}
+
+/// Logits, softmax and sums of a block at a time: keys that are values too are fetched once.
+void forward_by_blocks(const AttentionForwardArgs& args,
+                       const RowAttention& plan,
+                       const RowForwardMemory& memory,
+                       KeptQuad& kept) {
+  const AttentionInputs& in = args.in;
+  CompactTables tables(memory.tile, plan.slot_bytes());
+  for (const HeadGroup& group : plan.logit_groups()) {
+    const std::uint8_t* bits = kept.of(group);
+    tables.hold(0, plan.key_table(group), plan.keys());
+    if (!plan.one_table())
+      tables.hold(1, message_table(in, group), in.value);
+    for_edge_blocks(in_edge_lists(in), plan.row_bytes(group), [&](const EdgeLists& block) {
+      TileBuffer buffer(tables);
+      find_logits(in, plan, memory, buffer, group, block);
+      edge_softmax({&in, block, group, plan.scale(), bits, memory.value, args.logsumexp});
+      sum_messages(args, buffer, group, memory.value, block, true);
+    });
+    if (args.edge_out != nullptr)
+      sum_edge_features(args, group, memory.value);
+  }
+}
+
+void forward_by_tiles(const AttentionForwardArgs& args,
+                      const RowAttention& plan,
+                      const RowForwardMemory& memory,
+                      KeptQuad& kept) {
+  const AttentionInputs& in = args.in;
+  const EdgeLists edges = in_edge_lists(in);
+  TileBuffer buffer(memory.tile);
+  for (const HeadGroup& group : plan.logit_groups()) {
+    find_logits(in, plan, memory, buffer, group, edges);
+    const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);
+    edge_softmax({&in, edges, group, plan.scale(), bits, memory.value, args.logsumexp});
+    for (const HeadGroup& messages : plan.message_groups(group)) {
+      const bool own = memory.weight != nullptr;
+      const void* weight = own ? memory.weight : memory.value;
+      if (own)
+        apply_head_factors({&in, messages.first, kept.of(messages), memory.value, memory.weight});
+      sum_messages(args, buffer, messages, weight, edges, false);
+      if (args.edge_out != nullptr)
+        sum_edge_features(args, messages, weight);
+    }
+  }
 }
 
 }  // namespace
@@ -99,22 +150,11 @@ std::size_t row_forward_bytes(AttentionForwardArgs args) {
 }
 
 void row_forward(const AttentionForwardArgs& args) {
-  const AttentionInputs& in = args.in;
-  const RowAttention plan(in);
+  const RowAttention plan(args.in);
   const RowForwardMemory memory(args);
-  TileBuffer buffer(memory.tile);
-  KeptQuad kept(in, memory.kept);
-  for (const HeadGroup& group : plan.logit_groups()) {
-    find_logits(in, plan, memory, buffer, group);
-    const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);
-    edge_softmax({&in, group, plan.scale(), bits, memory.value, args.logsumexp});
-    for (const HeadGroup& messages : plan.message_groups(group)) {
-      const bool own = memory.weight != nullptr;
-      if (own)
-        apply_head_factors({&in, messages.first, kept.of(messages), memory.value, memory.weight});
-      sum_messages(args, buffer, messages, own ? memory.weight : memory.value);
-    }
-  }
+  KeptQuad kept(args.in, memory.kept);
+  plan.by_blocks() ? forward_by_blocks(args, plan, memory, kept)
+                   : forward_by_tiles(args, plan, memory, kept);
 }
 
 }  // namespace regatta::cpu

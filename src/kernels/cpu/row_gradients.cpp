@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <ranges>
+#include <vector>
 
 namespace regatta::cpu {
 namespace {
@@ -61,7 +62,7 @@ void sum_table(const RowBackward& pass,
                const GradientStore& store) {
   if (store.rows == nullptr)
     return;
-  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
+  for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, pass.plan.by_blocks()))) {
     sums.tile = tile;
     sums.table = pass.buffer.pack(table, tile, rows);
     run_message_sums(pass, sums, store);
@@ -78,51 +79,92 @@ GradientStore message_store(const RowBackward& pass) {
   return store;
 }
 
-/// q = k = v: each tile's three sums meet in `partial` and are stored once.
-void shared_table_gradients(const RowBackward& pass, const HeadGroup& group) {
+/// Sums that wait for others of their tile.
+GradientStore partial_store(const RowBackward& pass,
+                            const TableShape& table,
+                            const ColumnTile& tile) {
   const AttentionInputs& in = pass.args.in;
-  const RowBackwardMemory& memory = pass.memory;
-  const std::size_t width = size(in.width);
-  WeightedSums queries = sums_of(pass, group, pass.in_edges, memory.product, width);
-  WeightedSums keys = sums_of(pass, group, pass.out_edges, memory.out_product, width);
-  WeightedSums values = sums_of(pass, group, pass.out_edges, memory.out_value, width);
-  GradientStore partial = store_to(pass, nullptr, 0);
-  partial.partial = memory.partial;
-  GradientStore more = partial;
-  more.add = true;
-  GradientStore last = message_store(pass);
-  last.partial = memory.partial;
-  last.add = true;
-  const TableShape table = pass.plan.key_table(group);
-  const TableShape gradients = pass.plan.gradient_table(group);
-  const std::size_t past_rows = size(in.nodes - in.rows) * 64;
-  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
-    queries.tile = keys.tile = values.tile = tile;
-    std::memset(static_cast<std::byte*>(memory.partial) + size(in.rows) * tile.blocks * 64,
-                0,
-                past_rows * tile.blocks);
-    queries.table = keys.table = pass.buffer.pack(table, tile, in.value);
-    run_sums(queries, partial);
-    run_sums(keys, more);
-    values.table = pass.buffer.pack(gradients, tile, memory.gradient);
-    run_message_sums(pass, values, last);
-  }
+  GradientStore store = store_to(pass, nullptr, 0);
+  // By blocks the tiles of a block follow each other, and other threads are at other blocks.
+  const std::size_t before = pass.plan.by_blocks() ? tile.first - table.begin : 0;
+  store.partial = static_cast<std::byte*>(pass.memory.partial) +
+                  size(in.nodes) * before * working_bytes(in.dtype);
+  return store;
 }
 
-void query_and_key_gradients(const RowBackward& pass, const HeadGroup& group) {
-  const AttentionBackwardArgs& args = pass.args;
-  const std::size_t row = pass.plan.logit_row();
-  const std::size_t width = pass.plan.logit_width();
+/// The last of a tile's sums.
+GradientStore final_store(const RowBackward& pass, const GradientStore& partial) {
+  GradientStore last = message_store(pass);
+  last.partial = partial.partial;
+  last.add = true;
+  return last;
+}
+
+/// q = k = v: each tile's three sums meet in `partial` and are stored once.
+class SharedTable {
+ public:
+  SharedTable(const RowBackward& pass, const HeadGroup& group)
+      : pass_(pass),
+        group_(group),
+        table_(pass.plan.key_table(group)),
+        gradients_(pass.plan.gradient_table(group)) {}
+
+  std::vector<ColumnTile> tiles() const { return sum_tiles(table_, pass_.plan.by_blocks()); }
+
+  /// Sources that are no rows have no sum as query.
+  void clear_sources(const ColumnTile& tile) const {
+    const AttentionInputs& in = pass_.args.in;
+    const std::size_t item = tile.blocks * 64;
+    std::memset(
+        static_cast<std::byte*>(partial_store(pass_, table_, tile).partial) + size(in.rows) * item,
+        0,
+        size(in.nodes - in.rows) * item);
+  }
+
+  void row_sums(const ColumnTile& tile) const {
+    WeightedSums queries = sums(pass_.in_edges, pass_.memory.product, tile);
+    queries.table = pass_.buffer.pack(table_, tile, pass_.args.in.value);
+    run_sums(queries, partial_store(pass_, table_, tile));
+  }
+
+  void source_sums(const ColumnTile& tile) const {
+    GradientStore more = partial_store(pass_, table_, tile);
+    more.add = true;
+    WeightedSums keys = sums(pass_.out_edges, pass_.memory.out_product, tile);
+    keys.table = pass_.buffer.pack(table_, tile, pass_.args.in.value);
+    run_sums(keys, more);
+    WeightedSums values = sums(pass_.out_edges, pass_.memory.out_value, tile);
+    values.table = pass_.buffer.pack(gradients_, tile, pass_.memory.gradient);
+    run_message_sums(pass_, values, final_store(pass_, more));
+  }
+
+ private:
+  WeightedSums sums(const EdgeLists& edges, const void* weight, const ColumnTile& tile) const {
+    WeightedSums sums = sums_of(pass_, group_, edges, weight, size(pass_.args.in.width));
+    sums.tile = tile;
+    return sums;
+  }
+
+  const RowBackward& pass_;
+  HeadGroup group_;
+  TableShape table_;
+  TableShape gradients_;
+};
+
+void query_gradient(const RowBackward& pass, const HeadGroup& group) {
   sum_table(pass,
-            sums_of(pass, group, pass.in_edges, pass.memory.product, width),
+            sums_of(pass, group, pass.in_edges, pass.memory.product, pass.plan.logit_width()),
             pass.plan.key_table(group),
-            args.in.key,
-            store_to(pass, args.grad_query, row));
+            pass.args.in.key,
+            store_to(pass, pass.args.grad_query, pass.plan.logit_row()));
+}
+
+void key_gradient(const RowBackward& pass, const HeadGroup& group) {
   sum_table(pass,
-            sums_of(pass, group, pass.out_edges, pass.memory.out_product, width),
+            sums_of(pass, group, pass.out_edges, pass.memory.out_product, pass.plan.logit_width()),
             pass.plan.query_table(group),
-            args.in.query,
-            store_to(pass, args.grad_key, row));
+            pass.args.in.query,
+            store_to(pass, pass.args.grad_key, pass.plan.logit_row()));
 }
 
 void value_gradient(const RowBackward& pass, const HeadGroup& group) {
@@ -153,24 +195,38 @@ LeakySums leaky_of(const RowBackward& pass, const HeadGroup& group) {
   return sums;
 }
 
-/// Gradients of l, of a and of the edges' weight.
-void gatv2_row_gradients(const RowBackward& pass, const HeadGroup& group) {
+std::vector<ColumnTile> key_tiles(const RowBackward& pass, const HeadGroup& group) {
+  return sum_tiles(pass.plan.key_table(group), pass.plan.by_blocks());
+}
+
+/// What the rows' sums of a tile read and leave; all but the table.
+LeakySums leaky_row_sums(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
   const AttentionInputs& in = pass.args.in;
   LeakySums sums = leaky_of(pass, group);
   sums.edges = pass.in_edges;
   sums.weight = pass.memory.product;
   sums.rows = {in.query, pass.plan.logit_row()};
-  sums.parts = pass.memory.leaky_parts;
+  sums.tile = tile;
+  const std::size_t before =
+      pass.plan.by_blocks() ? tile.first - pass.plan.key_table(group).begin : 0;
+  sums.parts = static_cast<std::byte*>(pass.memory.leaky_parts) +
+               pass.memory.leaky_tile_bytes * leaky_place(before, in.dtype);
+  return sums;
+}
+
+/// Gradients of l, and the parts of those of a and of the edges' weight.
+void gatv2_row_gradients(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
+  const AttentionInputs& in = pass.args.in;
+  LeakySums sums = leaky_row_sums(pass, group, tile);
   GradientStore store = store_to(pass, pass.args.grad_query, pass.plan.logit_row());
   store.vector = in.attention_vector;
   sums.context = &store;
-  const TableShape table = pass.plan.key_table(group);
-  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
-    sums.tile = tile;
-    sums.table = pass.buffer.pack(table, tile, in.value);
-    leaky_sums(sums);
-    merge_leaky_parts(pass.args, sums);
-  }
+  sums.table = pass.buffer.pack(pass.plan.key_table(group), tile, in.value);
+  leaky_sums(sums);
+}
+
+void merge_row_gradients(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
+  merge_leaky_parts(pass.args, leaky_row_sums(pass, group, tile));
 }
 
 /// Gradient of r: as source of a logit and as message.
@@ -183,16 +239,13 @@ void gatv2_source_gradients(const RowBackward& pass, const HeadGroup& group) {
   logits.leaky.edge = in.graph->out_edge.data();
   WeightedSums messages =
       sums_of(pass, group, pass.out_edges, pass.memory.out_value, size(in.width));
-  GradientStore partial = store_to(pass, nullptr, 0);
-  partial.partial = pass.memory.partial;
-  partial.vector = in.attention_vector;
-  logits.context = &partial;
-  GradientStore last = message_store(pass);
-  last.partial = pass.memory.partial;
-  last.add = true;
   const TableShape table = pass.plan.query_table(group);
   const TableShape gradients = pass.plan.gradient_table(group);
-  for (const ColumnTile& tile : std::views::reverse(column_tiles(table))) {
+  for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, pass.plan.by_blocks()))) {
+    GradientStore partial = partial_store(pass, table, tile);
+    const GradientStore last = final_store(pass, partial);
+    partial.vector = in.attention_vector;
+    logits.context = &partial;
     logits.tile = messages.tile = tile;
     logits.table = pass.buffer.pack(table, tile, in.query);
     leaky_sums(logits);
@@ -204,15 +257,58 @@ void gatv2_source_gradients(const RowBackward& pass, const HeadGroup& group) {
 }  // namespace
 
 void dot_gradients(const RowBackward& pass, const HeadGroup& group) {
-  if (pass.args.in.shares_table())
-    return shared_table_gradients(pass, group);
-  query_and_key_gradients(pass, group);
+  if (pass.args.in.shares_table()) {
+    const SharedTable shared(pass, group);
+    for (const ColumnTile& tile : std::views::reverse(shared.tiles())) {
+      shared.clear_sources(tile);
+      shared.row_sums(tile);
+      shared.source_sums(tile);
+    }
+    return;
+  }
+  query_gradient(pass, group);
+  key_gradient(pass, group);
   value_gradient(pass, group);
 }
 
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group) {
-  gatv2_row_gradients(pass, group);
+  for (const ColumnTile& tile : std::views::reverse(key_tiles(pass, group))) {
+    gatv2_row_gradients(pass, group, tile);
+    merge_row_gradients(pass, group, tile);
+  }
   gatv2_source_gradients(pass, group);
+}
+
+void begin_row_gradients(const RowBackward& pass, const HeadGroup& group) {
+  if (!pass.args.in.shares_table())
+    return;
+  const SharedTable shared(pass, group);
+  for (const ColumnTile& tile : shared.tiles()) shared.clear_sources(tile);
+}
+
+void block_row_gradients(const RowBackward& pass, const HeadGroup& group) {
+  if (!pass.plan.gatv2() && !pass.args.in.shares_table())
+    return query_gradient(pass, group);
+  for (const ColumnTile& tile : std::views::reverse(key_tiles(pass, group)))
+    pass.plan.gatv2() ? gatv2_row_gradients(pass, group, tile)
+                      : SharedTable(pass, group).row_sums(tile);
+}
+
+void end_row_gradients(const RowBackward& pass, const HeadGroup& group) {
+  if (pass.plan.gatv2())
+    for (const ColumnTile& tile : key_tiles(pass, group)) merge_row_gradients(pass, group, tile);
+}
+
+void block_source_gradients(const RowBackward& pass, const HeadGroup& group) {
+  if (pass.plan.gatv2())
+    return gatv2_source_gradients(pass, group);
+  if (pass.args.in.shares_table()) {
+    const SharedTable shared(pass, group);
+    for (const ColumnTile& tile : shared.tiles()) shared.source_sums(tile);
+    return;
+  }
+  key_gradient(pass, group);
+  value_gradient(pass, group);
 }
 
 }  // namespace regatta::cpu

@@ -18,13 +18,16 @@ namespace {
 
 enum class Logit { kProduct, kLeaky, kLeakyWithFeatures };
 
-template <class S, std::size_t kBlocks, Logit kLogit, bool kTwo>
+/// Of tiles of kBlocks blocks that are summed by parts of kPart.
+template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit, bool kTwo>
 class TileProducts {
   using W = Working<S>;
   using D = BlockTag<W>;
   using V = hn::Vec<D>;
   static constexpr std::size_t kLanes = hn::MaxLanes(D());
   static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
+  static constexpr std::size_t kParts = kBlocks / kPart;
+  static constexpr std::size_t kPartVectors = kVectors / kParts;
   static constexpr bool kLeaky = kLogit != Logit::kProduct;
 
  public:
@@ -50,7 +53,7 @@ class TileProducts {
       load_item(d, pass_.rows, i, fixed);
       if (kTwo)
         load_item(d, pass_.second_rows, i, second);
-      if (heads_.one())
+      if (kParts > 1 || heads_.one())
         one_head(d, piece.begin[k], piece.end[k], fixed, second);
       else
         many_heads(d, piece.begin[k], piece.end[k], fixed, second);
@@ -75,13 +78,20 @@ class TileProducts {
       return hn::Mul(row, fixed);
   }
 
-  HWY_INLINE void sum_edge(
-      D d, std::int64_t e, const V* fixed, const V* second, V& sum, V& sum2) const {
+  HWY_INLINE void sum_edge(D d,
+                           std::int64_t e,
+                           std::size_t part,
+                           const V* fixed,
+                           const V* second,
+                           V& sum,
+                           V& sum2) const {
     const S* row = table_.row(e);
-    table_.prefetch(e, kBlocks);
+    if (part == 0)
+      table_.template prefetch<kBlocks>(e);
     sum = sum2 = hn::Zero(d);
     HWY_UNROLL(8)
-    for (std::size_t v = 0; v < kVectors; ++v) {
+    for (std::size_t k = 0; k < kPartVectors; ++k) {
+      const std::size_t v = part * kPartVectors + k;
       const auto x = load_storage(d, row + v * kLanes);
       if constexpr (kLeaky)
         sum = hn::MulAdd(leaky_.vector(d, v),
@@ -105,31 +115,37 @@ class TileProducts {
         V sum[4];
         V sum2[4];
         HWY_UNROLL(4)
-        for (std::int64_t k = 0; k < 4; ++k) sum_edge(d, e + k, fixed, second, sum[k], sum2[k]);
-        store_four(d, sum, product_ + e);
-        if constexpr (kTwo)
-          store_four(d, sum2, second_ + e);
+        for (std::size_t part = 0; part < kParts; ++part) {
+          HWY_UNROLL(4)
+          for (std::int64_t k = 0; k < 4; ++k)
+            sum_edge(d, e + k, part, fixed, second, sum[k], sum2[k]);
+          store_four(d, sum, part > 0 || pass_.add, product_ + e);
+          if constexpr (kTwo)
+            store_four(d, sum2, part > 0 || pass_.add, second_ + e);
+        }
       }
     }
 #endif
     for (; e < end; ++e) {
-      V sum;
-      V sum2;
-      sum_edge(d, e, fixed, second, sum, sum2);
       const auto at = static_cast<std::size_t>(e) * stride;
       if (!pass_.add)
         clear(at);
-      product_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum));
-      if constexpr (kTwo)
-        second_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum2));
+      for (std::size_t part = 0; part < kParts; ++part) {
+        V sum;
+        V sum2;
+        sum_edge(d, e, part, fixed, second, sum, sum2);
+        product_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum));
+        if constexpr (kTwo)
+          second_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum2));
+      }
     }
   }
 
 #if HWY_TARGET != HWY_SCALAR
-  HWY_INLINE void store_four(D d, const V* sum, W* to) const {
+  HWY_INLINE void store_four(D d, const V* sum, bool add, W* to) const {
     const hn::FixedTag<W, 4> four;
     auto total = sum_four(d, sum);
-    if (pass_.add)
+    if (add)
       total = hn::Add(total, hn::LoadU(four, to));
     hn::StoreU(total, four, to);
   }
@@ -147,7 +163,7 @@ class TileProducts {
     V terms2[kVectors];
     for (std::int64_t e = begin; e < end; ++e) {
       const S* row = table_.row(e);
-      table_.prefetch(e, kBlocks);
+      table_.template prefetch<kBlocks>(e);
       for (std::size_t v = 0; v < kVectors; ++v) {
         const auto x = load_storage(d, row + v * kLanes);
         terms[v] = term(d, v, e, x, fixed[v]);
@@ -171,12 +187,13 @@ class TileProducts {
   W* second_;
 };
 
-template <class S, std::size_t kBlocks>
+template <class S, std::size_t kBlocks, std::size_t kPart = kBlocks>
 void run_blocks(const RowProducts& pass) {
   const EdgePieces pieces(pass.edges);
   const auto run_logit = [&]<Logit kLogit>() {
-    pass.second_product != nullptr ? TileProducts<S, kBlocks, kLogit, true>(pass).run(pieces)
-                                   : TileProducts<S, kBlocks, kLogit, false>(pass).run(pieces);
+    pass.second_product != nullptr
+        ? TileProducts<S, kBlocks, kPart, kLogit, true>(pass).run(pieces)
+        : TileProducts<S, kBlocks, kPart, kLogit, false>(pass).run(pieces);
   };
   if (pass.leaky == nullptr)
     run_logit.template operator()<Logit::kProduct>();
@@ -190,6 +207,10 @@ void run_blocks(const RowProducts& pass) {
 
 void row_products_target(const RowProducts& pass) {
   with_storage(pass.dtype, [&]<class S>(S) {
+    if (pass.part_blocks == 1)
+      return run_blocks<S, 4, 1>(pass);
+    if (pass.part_blocks == 2)
+      return run_blocks<S, 4, 2>(pass);
     switch (pass.tile.blocks) {
       case 1:
         return run_blocks<S, 1>(pass);

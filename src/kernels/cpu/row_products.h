@@ -36,6 +36,9 @@ struct RowProducts {
   HeadGroup group;
   TileRows table;
   ColumnTile tile;
+  /// Blocks whose columns are summed before they are added to the rest, as if each part were a tile
+  /// of its own; 0: the whole tile, which else has four blocks of one head.
+  std::size_t part_blocks = 0;
   std::size_t width = 0;  ///< D: column c belongs to head c / D
   ItemRows rows;
   ItemRows second_rows;            ///< optional

@@ -31,32 +31,39 @@ HWY_INLINE void load_tile_row(
         v * lanes < count ? load_storage_n(d, from + v * lanes, count - v * lanes) : hn::Zero(d);
 }
 
+/// Asks for row j of a tile of kBlocks blocks, or for all its columns that are wanted.
+template <class S, std::size_t kBlocks>
+HWY_INLINE void ask_for_row(const TileRows& rows, std::size_t j) {
+  if (rows.wanted == nullptr) {
+    const S* row = static_cast<const S*>(rows.base) + j * rows.stride;
+    for (std::size_t k = 0; k < kBlocks * 64 / sizeof(Working<S>); k += 64 / sizeof(S))
+      prefetch_ahead(row + k);
+    return;
+  }
+  const auto* row = static_cast<const std::byte*>(rows.wanted) + j * rows.stride * sizeof(S);
+  for (std::size_t k = 0; k < rows.wanted_bytes; k += 64) prefetch_ahead(row + k);
+}
+
 /// The rows that edges gather.
 template <class S>
 class TileTable {
  public:
   TileTable(const TileRows& rows, const EdgeLists& edges)
-      : base_(static_cast<const S*>(rows.base)),
-        stride_(rows.stride),
+      : rows_(rows),
         index_(edges.index),
-        last_(rows.prefetch ? edges.begin[edges.count] - kAhead : -1) {}
+        last_(rows.prefetch ? edges.begin[edges.count] - kRowsAhead : -1) {}
 
   HWY_INLINE const S* row(std::int64_t e) const {
-    return base_ + static_cast<std::size_t>(index_[e]) * stride_;
+    return static_cast<const S*>(rows_.base) + static_cast<std::size_t>(index_[e]) * rows_.stride;
   }
-  HWY_INLINE void prefetch(std::int64_t e, std::size_t blocks) const {
-    if (e >= last_)
-      return;
-    const S* later = row(e + kAhead);
-    for (std::size_t k = 0; k < blocks * 64 / sizeof(Working<S>); k += 64 / sizeof(S))
-      prefetch_ahead(later + k);
+  template <std::size_t kBlocks>
+  HWY_INLINE void prefetch(std::int64_t e) const {
+    if (e < last_)
+      ask_for_row<S, kBlocks>(rows_, static_cast<std::size_t>(index_[e + kRowsAhead]));
   }
 
  private:
-  static constexpr std::int64_t kAhead = kRowsAhead;
-
-  const S* base_;
-  std::size_t stride_;
+  TileRows rows_;
   const std::int32_t* index_;
   std::int64_t last_;
 };

@@ -85,11 +85,8 @@ class TileSums {
   HWY_INLINE void add(D d, std::int64_t e, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
     const std::int32_t* at = pass_.edges.index + e;
     const S* row = rows_ + static_cast<std::size_t>(*at) * pass_.table.stride;
-    if (pass_.table.prefetch && at + kRowsAhead < last_) {
-      const S* later = rows_ + static_cast<std::size_t>(at[kRowsAhead]) * pass_.table.stride;
-      for (std::size_t k = 0; k < kBlocks * 64 / sizeof(W); k += 64 / sizeof(S))
-        prefetch_ahead(later + k);
-    }
+    if (pass_.table.prefetch && at + kRowsAhead < last_)
+      ask_for_row<S, kBlocks>(pass_.table, static_cast<std::size_t>(at[kRowsAhead]));
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
     if constexpr (kOneHead) {
       const auto w = weights_.of_one(d, weight);

@@ -1,0 +1,15 @@
+// How much of a table this machine keeps near its cores.
+#pragma once
+
+#include <cstddef>
+
+namespace regatta::cpu {
+
+/// Bytes of the third-level cache that the processors in use share, as the system tells; 0 where it
+/// does not.
+std::size_t third_level_cache_bytes();
+
+/// For tests, before kernels run: another size. Only speed may depend on it.
+void assume_third_level_cache(std::size_t bytes);
+
+}  // namespace regatta::cpu

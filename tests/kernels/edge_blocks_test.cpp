@@ -1,0 +1,152 @@
+// Passes by blocks of items give the bits of passes by tiles, so the machine may choose.
+#include "kernels/cpu/edge_blocks.h"
+
+#include "core/parallel.h"
+#include "kernels/attention_case.h"
+#include "kernels/cpu/third_level_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+namespace regatta::test {
+namespace {
+
+using cpu::EdgeLists;
+using cpu::goes_by_blocks;
+
+constexpr std::size_t kTiles = 0;
+constexpr std::size_t kBlocks = std::size_t{1} << 40;
+
+class EdgeBlocks : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    set_compute_threads(1);
+    cpu::assume_third_level_cache(told_);
+  }
+
+ private:
+  std::size_t told_ = cpu::third_level_cache_bytes();
+};
+
+/// A table of so many rows, for few items.
+GraphShape table_shape(std::int64_t nodes) {
+  GraphShape shape{"table", nodes, std::vector<std::int64_t>(1500, 6)};
+  shape.degrees[7] = 0;
+  shape.degrees[100] = 900;
+  return shape;
+}
+
+struct CaseSet {
+  std::vector<KernelType> types{KernelType::kFloat32, KernelType::kFloat64, KernelType::kBFloat16};
+  std::vector<bool> terms{false, true};  ///< everything optional, and attention dropout
+};
+
+/// All kinds whose logits compare rows, in `heads` heads of `width`.
+template <class Body>
+void for_cases(const GraphShape& shape,
+               std::int64_t heads,
+               std::int64_t width,
+               const CaseSet& cases,
+               const Body& body) {
+  for (CaseOptions options : all_kinds())
+    for (const KernelType dtype : cases.types)
+      for (const bool terms : cases.terms) {
+        if (options.kind == AttentionKind::kGat)
+          continue;
+        options.dtype = dtype;
+        options.heads = heads;
+        options.width = width;
+        options.attention_dropout = terms ? 0.6 : 0;
+        options.edge_logit = options.epilogue = options.logsumexp_gradient = terms;
+        options.edge_features = terms ? 3 : 0;
+        const AttentionCase test = make_case(shape, options);
+        SCOPED_TRACE(test.name());
+        body(test);
+      }
+}
+
+void expect_equal_bits(const AttentionCase& test) {
+  set_compute_threads(1);
+  cpu::assume_third_level_cache(kTiles);
+  const Arrays by_tiles = run_table(cpu_kernels(), test);
+  const std::size_t tile_bytes = forward_workspace_bytes(cpu_kernels(), test);
+  cpu::assume_third_level_cache(kBlocks);
+  EXPECT_GT(forward_workspace_bytes(cpu_kernels(), test), tile_bytes) << "tiles again";
+  for (const int threads : {1, 3}) {
+    set_compute_threads(threads);
+    EXPECT_TRUE(same_bits(run_table(cpu_kernels(), test), by_tiles)) << threads << " threads";
+  }
+}
+
+// Tables whose tiles are packed and have two blocks, or one: products are then summed by parts.
+TEST_F(EdgeBlocks, ChangeNoBitOfPackedTiles) {
+  for_cases(table_shape(70000), 1, 64, {{KernelType::kFloat32}, {true}}, expect_equal_bits);
+}
+TEST_F(EdgeBlocks, ChangeNoBitOfNarrowTiles) {
+  for_cases(table_shape(140000),
+            1,
+            64,
+            {{KernelType::kFloat32, KernelType::kBFloat16}, {false}},
+            expect_equal_bits);
+}
+TEST_F(EdgeBlocks, ChangeNoBitOfManyHeads) {
+  for_cases(table_shape(12000), 3, 64, {}, expect_equal_bits);
+}
+
+// Columns that end within a block, of which each tile but the last is whole.
+TEST_F(EdgeBlocks, ChangeNoBitOfRaggedHeads) {
+  for_cases(table_shape(12000),
+            2,
+            75,
+            {{KernelType::kFloat32, KernelType::kFloat64}, {true}},
+            expect_equal_bits);
+}
+
+TEST_F(EdgeBlocks, ChangeNoBitOfAPrefixOfRows) {
+  for_cases(table_shape(36000), 1, 64, {}, [](AttentionCase test) {
+    set_rows(test, 1234);
+    expect_equal_bits(test);
+  });
+}
+
+TEST_F(EdgeBlocks, MeetEveryItemOnceInOrder) {
+  const PreparedGraph graph = make_graph(table_shape(6000), 1);
+  const EdgeLists lists{1500, graph.in.indptr.data(), nullptr, graph.in.src.data()};
+  for (const std::size_t row_bytes : {std::size_t{256}, std::size_t{1} << 20}) {
+    set_compute_threads(3);
+    std::mutex mutex;
+    std::vector<cpu::EdgeBlock> blocks;
+    cpu::for_edge_blocks(lists, row_bytes, [&](const EdgeLists& block) {
+      const std::scoped_lock lock(mutex);
+      blocks.push_back(block.only);
+    });
+    std::ranges::sort(blocks, {}, [](const cpu::EdgeBlock& block) { return block.items.begin; });
+    std::int64_t next = 0;
+    std::int64_t piece = -1;
+    for (const cpu::EdgeBlock& block : blocks) {
+      EXPECT_EQ(block.items.begin, next);
+      EXPECT_EQ(block.continues, block.piece == piece);
+      const std::int64_t edges = lists.begin[block.items.end] - lists.begin[block.items.begin];
+      EXPECT_TRUE(edges <= 2048 || block.items.end == block.items.begin + 1) << edges;
+      next = block.items.end;
+      piece = block.piece;
+    }
+    EXPECT_EQ(next, lists.count);
+    EXPECT_EQ(piece, cpu::EdgePieces(lists).count() - 1);
+  }
+}
+
+TEST_F(EdgeBlocks, AreForTablesThatTheCacheHolds) {
+  const PreparedGraph graph = make_graph(table_shape(6000), 1);
+  const EdgeLists lists{1500, graph.in.indptr.data(), nullptr, graph.in.src.data()};
+  cpu::assume_third_level_cache(4000);
+  EXPECT_TRUE(goes_by_blocks(3000, {lists}));
+  EXPECT_FALSE(goes_by_blocks(3001, {lists}));
+  const PreparedGraph hubs = make_graph({"hub", 10, {3, cpu::EdgePieces::kMostEdges + 1}}, 1);
+  const EdgeLists cut{2, hubs.in.indptr.data(), nullptr, hubs.in.src.data()};
+  EXPECT_FALSE(goes_by_blocks(3000, {lists, cut})) << "a hub's edges belong to several threads";
+}
+
+}  // namespace
+}  // namespace regatta::test
