@@ -1,6 +1,7 @@
 // Copies and gathers by plain loops in pieces, the way kernels share their rows out.
 #include "bench/memory_bound.h"
 
+#include "core/huge_pages.h"
 #include "core/parallel.h"
 #include "core/timer.h"
 
@@ -11,7 +12,6 @@
 #include <functional>
 #include <memory>
 #include <new>
-#include <sys/mman.h>
 #include <vector>
 
 // The loops for each kind of vector unit, chosen at start: those of the oldest would be the bound
@@ -36,18 +36,15 @@ constexpr std::size_t kLanes = 16;
 /// Words in large pages where the system gives them; what they hold is whatever is written there.
 struct AlignedWords {
   explicit AlignedWords(std::size_t count)
-      : memory(static_cast<Words*>(std::aligned_alloc(kPage, padded(count))), &std::free) {
+      : memory(static_cast<Words*>(std::aligned_alloc(kHugePage, padded(count))), &std::free) {
     if (memory == nullptr)
       throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
     // Else the bound would be the page tables' and not the memory's.
-    madvise(memory.get(), padded(count), MADV_HUGEPAGE);
-#endif
+    ask_for_huge_pages(memory.get(), padded(count));
   }
   static std::size_t padded(std::size_t count) {
-    return (count * sizeof(Words) + kPage - 1) / kPage * kPage;
+    return (count * sizeof(Words) + kHugePage - 1) / kHugePage * kHugePage;
   }
-  static constexpr std::size_t kPage = 2 << 20;
   std::unique_ptr<Words, decltype(&std::free)> memory;
 };
 

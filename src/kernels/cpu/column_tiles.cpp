@@ -183,10 +183,10 @@ TileRows TileBuffer::of_held(const TableShape& table, const ColumnTile& tile, co
 }
 
 TileRows TileBuffer::pack(const TableShape& table, const ColumnTile& tile, const void* rows) {
-  const bool here =
-      table_ == rows && rows_ == table.rows && first_ == tile.first && count_ == tile.count;
   if (held_ != nullptr)
     return of_held(table, tile, rows);
+  const bool here =
+      table_ == rows && rows_ == table.rows && first_ == tile.first && count_ == tile.count;
   if (!here) {
     packed_ = pack_tile(table, tile, rows, memory_);
     table_ = rows;

@@ -1,5 +1,4 @@
 // The table of CPU kernels: checks, and which passes make up each entry.
-#include "core/huge_pages.h"
 #include "kernels/attention.h"
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
@@ -26,7 +25,6 @@ void forward(const AttentionForwardArgs& args) {
   check_attention_inputs(args.in);
   const std::size_t bytes = forward_workspace_bytes(args);
   check_forward(args, bytes);
-  ask_for_huge_pages(args.workspace, bytes);
   gat(args.in) ? gat_forward(args) : row_forward(args);
 }
 
@@ -34,7 +32,6 @@ void backward(const AttentionBackwardArgs& args) {
   check_attention_inputs(args.in);
   const std::size_t bytes = backward_workspace_bytes(args);
   check_backward(args, bytes);
-  ask_for_huge_pages(args.workspace, bytes);
   gat(args.in) ? gat_backward(args) : row_backward(args);
 }
 

@@ -73,6 +73,12 @@ RowAttention::ProductTiles RowAttention::product_tiles(const TableShape& table,
   return parted ? ProductTiles{wide, part} : ProductTiles{narrow, 0};
 }
 
+void RowAttention::hold_sources(CompactTables& tables, const HeadGroup& group) const {
+  tables.hold(0, key_table(group), keys());
+  if (!one_table())
+    tables.hold(1, message_table(in_, group), in_.value);
+}
+
 std::size_t RowAttention::row_bytes(const HeadGroup& group) const {
   return group.count * logit_width() * storage_bytes(in_.dtype);
 }

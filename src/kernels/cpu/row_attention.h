@@ -35,6 +35,8 @@ class RowAttention {
   std::size_t logit_row() const {
     return static_cast<std::size_t>(in_.logit_heads() * in_.logit_width());
   }
+  /// Puts what the passes over in-edges compare and sum into `tables`.
+  void hold_sources(CompactTables& tables, const HeadGroup& group) const;
   const void* keys() const { return gatv2() ? in_.value : in_.key; }
   /// Bytes of an edge's row of keys.
   std::size_t row_bytes(const HeadGroup& group) const;

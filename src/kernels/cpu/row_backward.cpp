@@ -172,9 +172,7 @@ void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const H
   const std::size_t row_bytes = pass.plan.row_bytes(group);
   const std::uint8_t* bits = pass.kept.of(group);
   begin_row_gradients(pass, group);
-  tables.hold(0, pass.plan.key_table(group), pass.plan.keys());
-  if (!pass.plan.one_table())
-    tables.hold(1, message_table(in, group), in.value);
+  pass.plan.hold_sources(tables, group);
   for_edge_blocks(pass.in_edges, row_bytes, [&](const EdgeLists& block) {
     TileBuffer buffer(tables);
     const RowBackward of_block{

@@ -105,9 +105,7 @@ void forward_by_blocks(const AttentionForwardArgs& args,
   CompactTables tables(memory.tile, plan.slot_bytes());
   for (const HeadGroup& group : plan.logit_groups()) {
     const std::uint8_t* bits = kept.of(group);
-    tables.hold(0, plan.key_table(group), plan.keys());
-    if (!plan.one_table())
-      tables.hold(1, message_table(in, group), in.value);
+    plan.hold_sources(tables, group);
     for_edge_blocks(in_edge_lists(in), plan.row_bytes(group), [&](const EdgeLists& block) {
       TileBuffer buffer(tables);
       find_logits(in, plan, memory, buffer, group, block);
