@@ -2,9 +2,10 @@
 // choices.
 //
 // Legend: N = rows, F = inner width, K = columns. Arrays are dense, row-major, of `dtype` (fp32 or
-// fp64). Sums run in the working type over the inner index in runs of fixed length, so a row of y
-// or dx is the same however rows are shared out; dw is summed in fixed blocks of rows, added in
-// their order.
+// fp64). Sums run in the working type over the inner index in an order that the shape fixes, so a
+// row of y or dx is the same however rows are shared out; dw is summed in fixed blocks of rows,
+// added in their order. With AMX in use (core/amx.h) products in fp32 are formed from exact bf16
+// parts, and those with a bf16 y from operands rounded to bf16; elsewhere bf16 rows are widened.
 #pragma once
 
 #include "kernels/attention.h"
@@ -38,7 +39,8 @@ std::size_t dense_weight_gradient_workspace_bytes(const DenseProductArgs& args);
 void multiply_dense(std::span<const DenseProductArgs> products);
 /// dx = sum over the products of dy w^T, in their order, in the result of the first.
 void dense_input_gradient(std::span<const DenseProductArgs> products);
-/// dw = x^T dy, the sum over rows; with x null the column sums of dy.
-void dense_weight_gradient(const DenseProductArgs& args);
+/// dw = x^T dy, the sum over rows, for each of some products of one x; with x null the column sums
+/// of dy.
+void dense_weight_gradient(std::span<const DenseProductArgs> products);
 
 }  // namespace regatta

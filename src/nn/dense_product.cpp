@@ -2,7 +2,6 @@
 
 #include "nn/row_block_product.h"
 
-#include <ATen/cpu/Utils.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -13,17 +12,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Without AMX a bfloat16 product is slower than a float one.
-bool multiplies_bfloat16(const at::Device& device) {
-  static const bool amx = [] {
-    const auto capabilities = at::cpu::get_cpu_capabilities();
-    const auto found = capabilities.find("amx_bf16");
-    return found != capabilities.end() && found->second.toBool() && at::cpu::init_amx();
-  }();
-  return !device.is_cpu() || amx;
-}
-
-/// Multiplied in bfloat16.
+/// Multiplied in bfloat16 by the device's own product.
 struct NarrowProduct : torch::autograd::Function<NarrowProduct> {
   static at::Tensor forward(AutogradContext* context,
                             const at::Tensor& x,
@@ -54,9 +43,7 @@ at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight, at::Scal
 std::vector<at::Tensor> dense_products(const at::Tensor& x,
                                        at::TensorList weights,
                                        at::ArrayRef<at::ScalarType> types) {
-  const bool narrow = std::find(types.begin(), types.end(), at::kBFloat16) != types.end() &&
-                      multiplies_bfloat16(x.device());
-  if (!narrow)
+  if (x.is_cpu() || std::find(types.begin(), types.end(), at::kBFloat16) == types.end())
     return row_block_products(x, weights, types);
   std::vector<at::Tensor> results;
   for (std::size_t k = 0; k < weights.size(); ++k)

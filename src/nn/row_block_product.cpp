@@ -93,25 +93,30 @@ at::Tensor input_gradient(const at::Tensor& x, at::TensorList grads, at::TensorL
   return dx;
 }
 
-/// x^T dy; an undefined x stands for a column of ones.
-at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& dy) {
-  const std::int64_t inner = x.defined() ? x.size(1) : 1;
-  const at::ScalarType working = working_type(dy.scalar_type());
-  at::Tensor dw = torch::empty({inner, dy.size(1)}, dy.options().dtype(working));
-  DenseProductArgs args = product_args(dw, dy.size(0), inner, dy.size(1));
-  args.narrow_x = narrow(x);
-  args.narrow_y = narrow(dy);
-  args.x = x.defined() ? x.const_data_ptr() : nullptr;
-  args.dy = dy.const_data_ptr();
-  args.result = dw.mutable_data_ptr();
-  const at::Tensor scratch = workspace(dense_weight_gradient_workspace_bytes(args));
-  args.workspace = scratch.mutable_data_ptr();
-  dense_weight_gradient(args);
-  return dw;
+/// x^T dy for each of them; an undefined x stands for a column of ones.
+variable_list weight_gradients(const at::Tensor& x, at::TensorList grads) {
+  variable_list results, scratch;
+  std::vector<DenseProductArgs> products;
+  for (const at::Tensor& dy : grads) {
+    const std::int64_t inner = x.defined() ? x.size(1) : 1;
+    const at::ScalarType working = working_type(dy.scalar_type());
+    results.push_back(torch::empty({inner, dy.size(1)}, dy.options().dtype(working)));
+    DenseProductArgs args = product_args(results.back(), dy.size(0), inner, dy.size(1));
+    args.narrow_x = narrow(x);
+    args.narrow_y = narrow(dy);
+    args.x = x.defined() ? x.const_data_ptr() : nullptr;
+    args.dy = dy.const_data_ptr();
+    args.result = results.back().mutable_data_ptr();
+    scratch.push_back(workspace(dense_weight_gradient_workspace_bytes(args)));
+    args.workspace = scratch.back().mutable_data_ptr();
+    products.push_back(args);
+  }
+  dense_weight_gradient(products);
+  return results;
 }
 
 at::Tensor column_sums(const at::Tensor& y) {
-  return weight_gradient({}, y.contiguous()).view({y.size(1)});
+  return weight_gradients({}, y.contiguous()).front().view({y.size(1)});
 }
 
 /// The products of x and several weights by one, where they share a vector.
@@ -152,14 +157,24 @@ struct RowBlockProducts : torch::autograd::Function<RowBlockProducts> {
     if (share_a_vector(dy)) {
       dy = {join_columns(dy)};
       if (std::any_of(places.begin(), places.end(), wanted)) {
-        const variable_list dw = split_columns(weight_gradient(saved[0], dy.front()), weights);
+        const variable_list dw =
+            split_columns(weight_gradients(saved[0], dy.front()).front(), weights);
         for (std::size_t k = 0; k < dw.size(); ++k) result[places[k]] = dw[k];
       }
       weights = {join_columns(weights)};
     } else {
-      for (std::size_t k = 0; k < dy.size(); ++k)
-        if (wanted(places[k]))
-          result[places[k]] = weight_gradient(saved[0], dy[k]);
+      variable_list wanted_dy;
+      std::vector<std::size_t> wanted_places;
+      for (std::size_t k = 0; k < dy.size(); ++k) {
+        if (!wanted(places[k]))
+          continue;
+        wanted_dy.push_back(dy[k]);
+        wanted_places.push_back(places[k]);
+      }
+      if (!wanted_dy.empty()) {
+        const variable_list dw = weight_gradients(saved[0], wanted_dy);
+        for (std::size_t k = 0; k < dw.size(); ++k) result[wanted_places[k]] = dw[k];
+      }
     }
     if (context->needs_input_grad(0))
       result[0] = input_gradient(saved[0], dy, weights);

@@ -2,6 +2,7 @@
 // instruction set of the cpu table.
 #pragma once
 
+#include "core/amx.h"
 #include "kernels/attention.h"
 
 #include <hwy/targets.h>
@@ -22,14 +23,19 @@ struct KernelVariant {
 /// Of the program: cpu_variants.cpp, cuda_source_variants.cpp or cuda_device_variants.cpp.
 std::vector<KernelVariant> kernel_variants();
 
-/// Restricts run-time dispatch while it lives.
+/// Restricts run-time dispatch while it lives; no AMX then either.
 class TargetScope {
  public:
   explicit TargetScope(std::int64_t targets) {
-    if (targets != 0)
-      hwy::SetSupportedTargetsForTest(hwy::SupportedTargets() & targets);
+    if (targets == 0)
+      return;
+    hwy::SetSupportedTargetsForTest(hwy::SupportedTargets() & targets);
+    allow_amx(false);
   }
-  ~TargetScope() { hwy::SetSupportedTargetsForTest(0); }
+  ~TargetScope() {
+    hwy::SetSupportedTargetsForTest(0);
+    allow_amx(true);
+  }
   TargetScope(const TargetScope&) = delete;
   TargetScope& operator=(const TargetScope&) = delete;
 };

@@ -2,6 +2,7 @@
 // for any number of threads and instruction set with fused multiply-add.
 #include "nn/row_block_product.h"
 
+#include "core/amx.h"
 #include "core/parallel.h"
 #include "kernels/kernel_variants.h"
 
@@ -9,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <vector>
 
 namespace regatta {
@@ -31,8 +33,17 @@ std::vector<Sizes> sizes() {
           {513, 64, 7},
           {700, 257, 64},
           {1030, 30, 250},
+          {333, 64, 96},
+          {1000, 128, 264},
           {2708, 1433, 9},
           {33000, 5, 3}};
+}
+
+/// Those of kernels, and the widest vectors without AMX.
+std::vector<KernelVariant> product_variants() {
+  std::vector<KernelVariant> variants = kernel_variants();
+  variants.push_back({"cpu, without AMX", nullptr, -1});
+  return variants;
 }
 
 at::Tensor random(at::IntArrayRef shape, at::ScalarType type) {
@@ -85,7 +96,7 @@ TEST(RowBlockProduct, EqualsLibTorchInDoublePrecision) {
                                    x.to(torch::kDouble),
                                    w.to(torch::kDouble),
                                    g);
-      for (const KernelVariant& variant : kernel_variants()) {
+      for (const KernelVariant& variant : product_variants()) {
         SCOPED_TRACE(variant.name + " " + std::to_string(s.rows) + "x" + std::to_string(s.inner) +
                      "x" + std::to_string(s.columns));
         const TargetScope scope(variant.targets);
@@ -115,6 +126,67 @@ TEST(RowBlockProducts, EqualOneProductEach) {
   const at::Tensor leaf = x.clone().requires_grad_();
   row_block_products(leaf, w, types)[1].sum().backward();
   EXPECT_LE(relative_error(leaf.grad(), w[1].sum(1).expand({700, 300})), 1e-6);
+}
+
+/// As gat has them: with AMX both go by tiles, the narrow one because x is packed anyway.
+TEST(RowBlockProducts, WideAndNarrowTogether) {
+  torch::manual_seed(8);
+  const at::Tensor x = random({1500, 128}, torch::kFloat), g = random({1500, 264}, torch::kFloat);
+  const std::vector<at::ScalarType> types(2, torch::kFloat);
+  const auto together = [&](const auto& a, const auto& b) {
+    return torch::cat(row_block_products(a, b.split_with_sizes({256, 8}, 1), types), 1);
+  };
+  const at::Tensor w = random({128, 264}, torch::kFloat);
+  const Results expected = run([](const auto& a, const auto& b) { return torch::mm(a, b); },
+                               x.to(torch::kDouble),
+                               w.to(torch::kDouble),
+                               g);
+  for (const KernelVariant& variant : product_variants()) {
+    SCOPED_TRACE(variant.name);
+    const TargetScope scope(variant.targets);
+    expect_close(run(together, x, w, g), expected, torch::kFloat);
+  }
+}
+
+TEST(RowBlockProduct, SumsOfBf16PartsAreAsExactAsFloats) {
+  if (!amx_available())
+    GTEST_SKIP() << "this processor has no AMX";
+  torch::manual_seed(9);
+  const at::Tensor x = random({2000, 256}, torch::kFloat), w = random({256, 128}, torch::kFloat);
+  const at::Tensor g = random({2000, 128}, torch::kFloat);
+  const Results exact = run([](const auto& a, const auto& b) { return torch::mm(a, b); },
+                            x.to(torch::kDouble),
+                            w.to(torch::kDouble),
+                            g);
+  const Results by_tiles = run(&row_block_product, x, w, g);
+  const TargetScope vectors(-1);
+  const Results by_vectors = run(&row_block_product, x, w, g);
+  EXPECT_FALSE(torch::equal(by_tiles.y, by_vectors.y)) << "tiles were not taken";
+  EXPECT_LE(relative_error(by_tiles.y, exact.y), relative_error(by_vectors.y, exact.y));
+  EXPECT_LE(relative_error(by_tiles.da, exact.da), relative_error(by_vectors.da, exact.da));
+  EXPECT_LE(relative_error(by_tiles.db, exact.db), relative_error(by_vectors.db, exact.db));
+}
+
+/// What is no number stays none and spreads to its own row alone; the largest floats, which bf16
+/// cannot round to nearest, stay finite.
+TEST(RowBlockProduct, ExtremesStayWhatTheyAre) {
+  torch::manual_seed(10);
+  const at::Tensor w = random({64, 96}, torch::kFloat).abs() * 0.001;
+  const at::Tensor clean = random({100, 64}, torch::kFloat);
+  at::Tensor x = clean.clone();
+  x[3][5] = std::numeric_limits<float>::infinity();
+  x[7][40] = std::numeric_limits<float>::quiet_NaN();
+  x[9][11] = std::numeric_limits<float>::max();
+  x[20][0] = std::numeric_limits<float>::min();
+  const at::Tensor exact = torch::mm(x.to(torch::kDouble), w.to(torch::kDouble));
+  for (const KernelVariant& variant : product_variants()) {
+    SCOPED_TRACE(variant.name);
+    const TargetScope scope(variant.targets);
+    const at::Tensor y = row_block_product(x, w);
+    EXPECT_TRUE(torch::equal(torch::isfinite(y), torch::isfinite(exact)));
+    EXPECT_LE(relative_error(y[9], exact[9]), 1e-6);
+    EXPECT_LE(relative_error(y.slice(0, 20), exact.slice(0, 20)), 1e-6);
+  }
 }
 
 /// Columns that share a vector are multiplied together.
@@ -198,7 +270,7 @@ TEST(RowSums, EqualLibTorch) {
 
 TEST(RowBlockProduct, ThreadsNeverChangeBits) {
   torch::manual_seed(4);
-  for (const Sizes& s : std::vector<Sizes>{{2708, 64, 56}, {40000, 20, 24}}) {
+  for (const Sizes& s : std::vector<Sizes>{{2708, 64, 56}, {40000, 20, 24}, {9000, 96, 128}}) {
     const at::Tensor x = random({s.rows, s.inner}, torch::kFloat);
     const at::Tensor w = random({s.inner, s.columns}, torch::kFloat);
     const at::Tensor g = random({s.rows, s.columns}, torch::kFloat);
@@ -210,6 +282,9 @@ TEST(RowBlockProduct, ThreadsNeverChangeBits) {
       set_compute_threads(threads);
       at::set_num_threads(threads);
       expect_equal(run(&row_block_product, x, w, g), product);
+      // Nor do the rows that are multiplied with a row.
+      EXPECT_TRUE(
+          torch::equal(row_block_product(x.slice(0, 77, 1001), w), product.y.slice(0, 77, 1001)));
       expect_equal(run(&add_to_rows, g, row, g), sum);
     }
     set_compute_threads(1);

@@ -12,7 +12,12 @@
 namespace regatta::testing {
 namespace {
 
-class ThreadsTest : public ::testing::TestWithParam<const char*> {
+struct Case {
+  const char* attention;
+  const char* precision;
+};
+
+class ThreadsTest : public ::testing::TestWithParam<Case> {
  protected:
   ThreadsTest() : world_(make_self_communicator()), folder_("regatta-threads", *world_) {
     make_cora(folder_.path() + "/data", 1, *world_);
@@ -20,10 +25,11 @@ class ThreadsTest : public ::testing::TestWithParam<const char*> {
   }
 
   /// Digest of all parameters and the losses after five steps.
-  std::string five_steps(const std::string& attention, std::int64_t threads) {
+  std::string five_steps(const Case& of, std::int64_t threads) {
     TrainJob job = cora_job(5);
+    job.runtime.precision = of.precision;
     for (LayerOptions& layer : job.model.layers) {
-      layer.attention = attention;
+      layer.attention = of.attention;
       layer.residual = layer.layer_norm = true;
     }
     job.runtime.threads = threads;
@@ -50,7 +56,14 @@ TEST_P(ThreadsTest, NeverChangeTheBitsOfATraining) {
   EXPECT_EQ(five_steps(GetParam(), 3), one);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, ThreadsTest, ::testing::Values("gat", "dot"));
+INSTANTIATE_TEST_SUITE_P(Kinds,
+                         ThreadsTest,
+                         ::testing::Values(Case{"gat", "fp32"},
+                                           Case{"dot", "fp32"},
+                                           Case{"gat", "bf16"}),
+                         [](const auto& info) {
+                           return std::string(info.param.attention) + "_" + info.param.precision;
+                         });
 
 }  // namespace
 }  // namespace regatta::testing

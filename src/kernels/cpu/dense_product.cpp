@@ -10,8 +10,10 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "kernels/cpu/amx_product.h"
 #include "kernels/cpu/column_tiles.h"
 #include "kernels/cpu/dense_tiles-inl.h"
+#include "kernels/cpu/row_blocks.h"
 #include "kernels/cpu/storage_lanes-inl.h"
 #include "kernels/dense_product.h"
 #include "kernels/storage_types.h"
@@ -32,25 +34,11 @@ namespace regatta::cpu {
 inline constexpr std::size_t kInnerRun = 256;
 // Rows that one thread takes at a time; a multiple of every tile's height.
 inline constexpr std::int64_t kPieceRows = 240;
-// The weight gradient: rows of a block, rows of a run within it, and the most partial sums kept.
-inline constexpr std::int64_t kBlockRows = 512;
-inline constexpr std::size_t kRunRows = 128;
-inline constexpr std::int64_t kMaxPartials = 64;
 
 inline std::size_t padded_columns(std::int64_t columns, KernelType dtype) {
   const std::size_t panel = kPanelBytes / storage_bytes(dtype);
   return (static_cast<std::size_t>(columns) + panel - 1) / panel * panel;
 }
-
-/// How the weight gradient cuts its rows: by their number alone.
-struct RowBlocks {
-  explicit RowBlocks(std::int64_t all) : rows(all) {
-    const std::int64_t blocks = (all + kBlockRows - 1) / kBlockRows;
-    each = kBlockRows * std::max<std::int64_t>(1, (blocks + kMaxPartials - 1) / kMaxPartials);
-    count = (all + each - 1) / each;
-  }
-  std::int64_t rows, each, count;
-};
 
 }  // namespace regatta::cpu
 #endif
@@ -294,6 +282,14 @@ void weight_gradient_target(const DenseProductArgs& args) {
   args.dtype == KernelType::kFloat32 ? weight_gradient_typed<float>(args)
                                      : weight_gradient_typed<double>(args);
 }
+void add_amx_partials_target(const DenseProductArgs& args) {
+  const std::int64_t blocks = RowBlocks(args.rows).count;
+  if (blocks > 1)
+    add_partials(static_cast<const float*>(args.workspace),
+                 blocks - 1,
+                 static_cast<std::size_t>(args.inner * args.columns),
+                 static_cast<float*>(args.result));
+}
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -306,6 +302,7 @@ namespace {
 HWY_EXPORT(product_target);
 HWY_EXPORT(input_gradient_target);
 HWY_EXPORT(weight_gradient_target);
+HWY_EXPORT(add_amx_partials_target);
 
 void check(const DenseProductArgs& args, bool needs_workspace) {
   REGATTA_CHECK(args.rows >= 0 && args.inner >= 0 && args.columns >= 0,
@@ -319,11 +316,12 @@ void check(const DenseProductArgs& args, bool needs_workspace) {
   REGATTA_CHECK(args.workspace != nullptr || !needs_workspace, "dense product without a workspace");
 }
 
-void check_all(std::span<const DenseProductArgs> products) {
+void check_all(std::span<const DenseProductArgs> products,
+               std::size_t (*workspace_bytes)(const DenseProductArgs&)) {
   REGATTA_CHECK(!products.empty(), "no dense product given");
   const DenseProductArgs& first = products.front();
   for (const DenseProductArgs& args : products) {
-    check(args, dense_product_workspace_bytes(args) > 0);
+    check(args, workspace_bytes(args) > 0);
     REGATTA_CHECK(args.rows == first.rows && args.inner == first.inner && args.dtype == first.dtype,
                   "dense products of one x differ in rows, inner width or type");
   }
@@ -339,7 +337,8 @@ std::size_t dense_product_workspace_bytes(const DenseProductArgs& args) {
       static_cast<std::size_t>(args.inner) * padded_columns(args.columns, args.dtype);
   const std::size_t backward =
       static_cast<std::size_t>(args.columns) * padded_columns(args.inner, args.dtype);
-  return std::max(forward, backward) * storage_bytes(args.dtype);
+  return std::max(std::max(forward, backward) * storage_bytes(args.dtype),
+                  cpu::amx_workspace_bytes(args));
 }
 
 std::size_t dense_weight_gradient_workspace_bytes(const DenseProductArgs& args) {
@@ -350,16 +349,28 @@ std::size_t dense_weight_gradient_workspace_bytes(const DenseProductArgs& args) 
 }
 
 void multiply_dense(std::span<const DenseProductArgs> products) {
-  cpu::check_all(products);
+  cpu::check_all(products, &dense_product_workspace_bytes);
+  if (cpu::suits_amx(products))
+    return cpu::multiply_by_amx(products);
   HWY_DYNAMIC_DISPATCH(cpu::product_target)(products);
 }
 void dense_input_gradient(std::span<const DenseProductArgs> products) {
-  cpu::check_all(products);
+  cpu::check_all(products, &dense_product_workspace_bytes);
+  if (cpu::suits_amx(products))
+    return cpu::input_gradient_by_amx(products);
   HWY_DYNAMIC_DISPATCH(cpu::input_gradient_target)(products);
 }
-void dense_weight_gradient(const DenseProductArgs& args) {
-  cpu::check(args, dense_weight_gradient_workspace_bytes(args) > 0);
-  HWY_DYNAMIC_DISPATCH(cpu::weight_gradient_target)(args);
+void dense_weight_gradient(std::span<const DenseProductArgs> products) {
+  cpu::check_all(products, &dense_weight_gradient_workspace_bytes);
+  const DenseProductArgs& first = products.front();
+  if (first.x != nullptr && first.rows > 0 && cpu::suits_amx(products)) {
+    cpu::weight_gradient_by_amx(products);
+    for (const DenseProductArgs& args : products)
+      HWY_DYNAMIC_DISPATCH(cpu::add_amx_partials_target)(args);
+    return;
+  }
+  for (const DenseProductArgs& args : products)
+    HWY_DYNAMIC_DISPATCH(cpu::weight_gradient_target)(args);
 }
 
 }  // namespace regatta
