@@ -29,7 +29,7 @@ struct AttentionBenchOptions {
 
 /// Runs forward and backward on compute_threads() threads, after a warm-up, `repeats` times each.
 ///
-/// Returns {machine, commit, date, threads, case, bounds, passes, errors}; a pass holds table,
+/// Returns {machine, commit, date, threads, amx, case, bounds, passes, errors}; a pass holds table,
 /// pass, time {median, minimum, maximum}, floor and percent (attention_floor.h). Times and floors
 /// are in seconds, and all rates are measured in the same call. Where the plain loops take seconds,
 /// not minutes, the reference table is timed too and `errors` holds |a-b|/|b| of each result

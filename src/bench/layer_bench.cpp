@@ -6,6 +6,7 @@
 #include "bench/peak_memory.h"
 #include "bench/report_header.h"
 #include "bench/time_spread.h"
+#include "core/amx.h"
 #include "core/error.h"
 #include "core/options.h"
 #include "core/parallel.h"
@@ -73,7 +74,7 @@ void add_floors(const LayerBenchOptions& options,
   const double gemm = measure_gemm_rate(std::min<std::int64_t>(nodes, 16384),
                                         options.features,
                                         options.heads * options.width,
-                                        options.precision == "fp64");
+                                        layer.x().scalar_type());
   report["bounds"] = bound_json(bound);
   report["bounds"]["gemm_flop_per_second"] = gemm;
   report["floor"] = report["percent"] = ordered_json();
@@ -158,6 +159,7 @@ void LayerBenchOptions::declare(OptionGroup& group) {
   group.choice("kind", kind, attention_names(), "kind of attention");
   group.choice("activation", activation, activation_names(), "nonlinearity after the layer");
   group.choice("precision", precision, {"fp32", "bf16", "fp64"}, "storage type of input and rows");
+  group.flag("amx", amx, "dense products by Intel AMX where the processor has it");
   group.number("attention_dropout", attention_dropout, probability, "dropout on attention weights");
   group.number("message_dropout", message_dropout, probability, "dropout on messages");
   group.integer("repeats", repeats, {.min = 1, .max = 10000}, "timed steps after the warm-up");
@@ -171,6 +173,7 @@ void LayerBenchOptions::declare(OptionGroup& group) {
 ordered_json bench_layer(const LayerBenchOptions& options) {
   check(options);
   at::set_num_threads(compute_threads());
+  allow_amx(options.amx);
   ordered_json report = report_header();
   report["case"] = case_json(options);
   if (!options.sweep.empty()) {

@@ -1,5 +1,6 @@
 #include "bench/report_header.h"
 
+#include "core/amx.h"
 #include "core/parallel.h"
 
 #include <fmt/chrono.h>
@@ -30,7 +31,8 @@ nlohmann::ordered_json report_header() {
   return {{"machine", machine_name()},
           {"commit", kCommit},
           {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
-          {"threads", compute_threads()}};
+          {"threads", compute_threads()},
+          {"amx", amx_in_use()}};
 }
 
 }  // namespace regatta

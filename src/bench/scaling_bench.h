@@ -22,7 +22,7 @@ namespace regatta {
 /// - all-reduces of 4 KiB to 4 MiB,
 /// and predicts the step on 1, 2, 4, ... 64 ranks and on these (bench/scaling_model.h).
 ///
-/// Returns {machine, commit, date, threads, world_size, measured {step, phases}, calibration
+/// Returns {machine, commit, date, threads, amx, world_size, measured {step, phases}, calibration
 /// {micro_batches {count, sum, least, most}, fixed, bytes, messages, all_reduce {points, latency,
 /// bytes_per_second}}, alone {step}, solo {step}, predicted [{ranks, step, compute, reduce,
 /// imbalance, speedup, efficiency}], comparison {measured_step, predicted_step, percent,

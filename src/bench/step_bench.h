@@ -16,7 +16,7 @@
 namespace regatta {
 
 /// Collective. Trains `repeats` epochs after a warm-up, in a scratch folder `run_folder`, and times
-/// the steps. Returns {machine, commit, date, threads, step {median, minimum, maximum}, floor,
+/// the steps. Returns {machine, commit, date, threads, amx, step {median, minimum, maximum}, floor,
 /// percent, ...} in seconds; floor = every array of graph, features, rows and parameters moved once
 /// each way at the measured copy rate, plus the dense products at the measured GEMM rate.
 ///

@@ -1,6 +1,7 @@
 #include "train/rank_agreement.h"
 
 #include "comm/gather_texts.h"
+#include "core/amx.h"
 #include "core/error.h"
 #include "train/runtime.h"
 
@@ -36,7 +37,7 @@ RankProperties rank_properties(const TrainJob& job, const Manifest& manifest) {
   copy.declare(group);
   nlohmann::ordered_json config = group.values();
   config.erase("runtime");  // never changes the result
-  return {{"instruction set", at::get_cpu_capability()},
+  return {{"instruction set", at::get_cpu_capability() + (amx_in_use() ? " and AMX" : "")},
           {"library versions", library_versions().dump()},
           {"configuration", config.dump()},
           {"dataset digest", dataset_digest(manifest)}};
@@ -53,12 +54,15 @@ void check_ranks_alike(const RankProperties& mine, Communicator& world) {
     for (std::size_t i = 0; i < first.size(); ++i) {
       if (i < other.size() && other[i] == first[i])
         continue;
-      fail(ExitCode::kUsage,
-           "rank {} differs from rank 0 in its {}: it has {}. Start every rank with the same build, "
-           "configuration and dataset, on processors of one kind",
-           rank,
-           first[i].first,
-           i < other.size() ? difference(other[i].second, first[i].second) : "none");
+      fail(
+          ExitCode::kUsage,
+          "rank {} differs from rank 0 in its {}: it has {}. Start every rank with the same build, "
+          "configuration and dataset, on processors of one kind (runtime.amx: false where only "
+          "some "
+          "have AMX)",
+          rank,
+          first[i].first,
+          i < other.size() ? difference(other[i].second, first[i].second) : "none");
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "train/runtime.h"
 
 #include "comm/gather_texts.h"
+#include "core/amx.h"
 #include "core/cuda_library.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -97,6 +98,7 @@ Runtime make_runtime(const RuntimeOptions& options, Communicator& world) {
   runtime.gradients = &world;
   keep_host_memory();
   set_compute_threads(runtime.threads);
+  allow_amx(options.amx);
   at::set_num_threads(runtime.threads);
   runtime.placement.dtype = options.precision == "fp64"   ? at::kDouble
                             : options.precision == "bf16" ? at::kBFloat16

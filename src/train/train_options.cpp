@@ -96,6 +96,10 @@ void RuntimeOptions::declare(OptionGroup& group) {
                kernels,
                {"auto", "cpu", "reference"},
                "attention kernels; reference = plain loops, for checking");
+  group.flag("amx",
+             amx,
+             "dense products by Intel AMX where the processor has it, as exact as by vectors; false "
+             "where some of a job's processors lack it");
   group.integer("threads",
                 threads,
                 {.min = 0, .max = 4096},

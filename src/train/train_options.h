@@ -47,17 +47,17 @@ struct TrainOptions {
   StepOptions step;
   OptimiserOptions optimiser;
   ScheduleOptions schedule;
-  double clip_norm = 0;             ///< global gradient norm; 0 = no clipping
-  std::int64_t patience = 100;      ///< epochs without better validation; 0 = never stop early
-  std::int64_t evaluate_every = 1;  ///< epochs between two validations
+  double clip_norm = 0;                 ///< global gradient norm; 0 = no clipping
+  std::int64_t patience = 100;          ///< epochs without better validation; 0 = never stop early
+  std::int64_t evaluate_every = 1;      ///< epochs between two validations
   std::int64_t checkpoint_every = 100;  ///< epochs between two checkpoints
   std::int64_t checkpoint_steps = 0;    ///< steps between two checkpoints; 0 = not by steps
   double checkpoint_minutes = 10;       ///< minutes between two checkpoints; 0 = not by time
   std::int64_t checkpoint_keep = 2;     ///< newest checkpoints kept, beside the best model
   std::string on_checkpoint_error = "stop";  ///< stop | warn
-  std::string reduction = "reproducible";  ///< reproducible | fast
-  std::string on_non_finite = "stop";  ///< stop | skip
-  std::string init_from;               ///< checkpoint folder whose weights to start from
+  std::string reduction = "reproducible";    ///< reproducible | fast
+  std::string on_non_finite = "stop";        ///< stop | skip
+  std::string init_from;                     ///< checkpoint folder whose weights to start from
   void declare(OptionGroup& group);
 };
 
@@ -66,6 +66,7 @@ struct RuntimeOptions {
   std::string backend = "auto";    ///< auto | mpi | nccl
   std::string precision = "fp32";  ///< fp32 | fp64
   std::string kernels = "auto";    ///< auto | cpu | reference
+  bool amx = true;                 ///< dense products by Intel AMX where the processor has it
   std::int64_t threads = 0;        ///< compute threads a rank; 0 = cores of the node / ranks on it
   std::int64_t bucket_kib = 4096;  ///< gradient bucket
   std::int64_t chunk_cache_mib = 2048;  ///< prepared chunks kept in memory a rank
