@@ -41,6 +41,9 @@ class Softmax {
   }
 
  private:
+  /// A row of as many blocks stays in registers.
+  static constexpr std::size_t kShortBlocks = 4;
+
   /// Of a row, or of a hub's part.
   struct Totals {
     LaneBlock<W> maximum;
@@ -65,6 +68,10 @@ class Softmax {
     for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
       const std::int64_t k = i - piece.items.begin;
       const EdgeRange row(piece.begin[k], piece.end[k]);
+      if (!terms_.any() && values(row) <= kShortBlocks * kBlockValues<W>) {
+        short_row(static_cast<std::size_t>(i), row);
+        continue;
+      }
       logits(static_cast<std::size_t>(i), row, totals.maximum);
       exponentiate(row, totals.maximum, totals.sum);
       store_logsumexp(static_cast<std::size_t>(i), row.begin == row.end, totals);
@@ -72,20 +79,65 @@ class Softmax {
     }
   }
 
+  static constexpr auto larger() {
+    return [](auto a, auto b) HWY_ATTR { return hn::Max(a, b); };
+  }
+  static constexpr auto plus() {
+    return [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); };
+  }
+
+  /// logits, exponentiate and normalise, with the row's values in registers: the same operations.
+  HWY_INLINE void short_row(std::size_t i, EdgeRange row) const {
+    const BlockTag<W> d;
+    using V = hn::Vec<BlockTag<W>>;
+    constexpr std::size_t kBlock = BlockVectors<W>::kVectors, kLanes = BlockVectors<W>::kLanes;
+    W* value = first_value(row);
+    const std::size_t count = values(row);
+    const std::size_t vectors = (count + kLanes - 1) / kLanes;
+    V x[kShortBlocks * kBlock];
+    BlockVectors<W> maximum, sum;
+    maximum.set(-std::numeric_limits<W>::infinity());
+    sum.set(0);
+    for (std::size_t v = 0; v < vectors; ++v) {
+      const std::size_t left = count - v * kLanes;
+      x[v] = hn::Mul(load_values(d, value + v * kLanes, left), hn::Set(d, scale_));
+      V& largest = maximum.vector[v % kBlock];
+      largest = hn::IfThenElse(hn::FirstN(d, left), hn::Max(largest, x[v]), largest);
+    }
+    maximum.spread(group_.stride, larger());
+    for (std::size_t v = 0; v < vectors; ++v) {
+      const auto w = hn::Exp(d, hn::Sub(x[v], maximum.vector[v % kBlock]));
+      x[v] = hn::IfThenElseZero(hn::FirstN(d, count - v * kLanes), w);
+      sum.vector[v % kBlock] = hn::Add(sum.vector[v % kBlock], x[v]);
+    }
+    sum.spread(group_.stride, plus());
+    Totals totals;
+    totals.maximum = maximum;
+    totals.sum = sum;
+    store_logsumexp(i, count == 0, totals);
+    LaneBlock<W> factor;
+    factor.set(1);
+    for (std::size_t v = 0; v < vectors; ++v) {
+      const std::size_t left = count - v * kLanes, at = v % kBlock;
+      if (kept_.active() && at == 0)
+        fill_factors(kept_, row.begin + v * kLanes / group_.stride, left / group_.stride, factor);
+      const auto kept = hn::Mul(x[v], hn::Load(d, factor.lane + at * kLanes));
+      store_values(hn::Div(kept, sum.vector[at]), d, value + v * kLanes, left);
+    }
+  }
+
   /// What follows the logits, for hubs: each step needs the totals of all parts.
   void finish_hubs(const EdgePieces& pieces, std::vector<Totals>& of_part) const {
-    const auto larger = [](W a, W b) { return std::max(a, b); };
-    const auto plus = [](W a, W b) { return a + b; };
     pieces.merge(
         of_part,
-        [&](Totals& all, const Totals& part) { all.maximum.combine(part.maximum, larger); },
+        [&](Totals& all, const Totals& part) { all.maximum.combine(part.maximum, larger()); },
         [](std::int64_t, const Totals&) {});
     pieces.run_parts([&](const HubPart& part) {
       exponentiate({part.begin, part.end}, of_part[part.first].maximum, of_part[part.number].sum);
     });
     pieces.merge(
         of_part,
-        [&](Totals& all, const Totals& part) { all.sum.combine(part.sum, plus); },
+        [&](Totals& all, const Totals& part) { all.sum.combine(part.sum, plus()); },
         [&](std::int64_t i, const Totals& all) {
           store_logsumexp(static_cast<std::size_t>(i), false, all);
         });
@@ -118,7 +170,7 @@ class Softmax {
                     d,
                     maximum.lane + lane);
         });
-    maximum.spread(group_.stride, [](W a, W b) { return std::max(a, b); });
+    maximum.spread(group_.stride, larger());
   }
 
   void exponentiate(EdgeRange edges, const LaneBlock<W>& maximum, LaneBlock<W>& sum) const {
@@ -132,7 +184,7 @@ class Softmax {
           store_values(w, d, value + at, count);
           hn::Store(hn::Add(hn::Load(d, sum.lane + lane), w), d, sum.lane + lane);
         });
-    sum.spread(group_.stride, [](W a, W b) { return a + b; });
+    sum.spread(group_.stride, plus());
   }
 
   void store_logsumexp(std::size_t i, bool empty, const Totals& totals) const {

@@ -10,6 +10,7 @@
 #include "kernels/attention.h"
 #include "kernels/cpu/column_tiles.h"
 #include "kernels/cpu/kept_edges.h"
+#include "kernels/cpu/lane_blocks-inl.h"
 #include "kernels/cpu/storage_lanes-inl.h"
 
 #include <hwy/highway.h>
@@ -22,35 +23,6 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-template <class W>
-inline constexpr std::size_t kBlockValues = 64 / sizeof(W);
-
-/// One value a lane of a block.
-template <class W>
-struct LaneBlock {
-  alignas(64) W lane[kBlockValues<W>];
-
-  void set(W all) { std::fill_n(lane, kBlockValues<W>, all); }
-  /// lane k gets of_head[k mod stride], 0 for heads the group only pads.
-  void set_heads(const W* of_head, const HeadGroup& group) {
-    for (std::size_t k = 0; k < kBlockValues<W>; ++k)
-      lane[k] = k % group.stride < group.count ? of_head[k % group.stride] : W{0};
-  }
-  template <class Combine>
-  void combine(const LaneBlock& other, const Combine& with) {
-    for (std::size_t k = 0; k < kBlockValues<W>; ++k) lane[k] = with(lane[k], other.lane[k]);
-  }
-  /// Combines the lanes of each head, halves first, into all lanes of that head; `stride` is a
-  /// power of two.
-  template <class Combine>
-  HWY_INLINE void spread(std::size_t stride, const Combine& combine) {
-    for (std::size_t half = kBlockValues<W> / 2; half >= stride; half /= 2)
-      for (std::size_t k = 0; k < half; ++k) lane[k] = combine(lane[k], lane[k + half]);
-    for (std::size_t done = stride; done < kBlockValues<W>; done *= 2)
-      std::copy_n(lane, done, lane + done);
-  }
-};
 
 /// body(d, at, lane, count) for the vectors of `values` values: `at` is the first value, `lane` its
 /// place in a block, `count` how many the row still has.
