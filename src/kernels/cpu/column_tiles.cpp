@@ -67,14 +67,14 @@ struct RowCopy {
 
  private:
   // No hardware prefetcher follows rows that lie a page apart.
-  static constexpr std::size_t kCopyAhead = 24;
+  static constexpr std::size_t kCopyAhead = 8;
 
   template <std::size_t kBytes>
   void each(std::size_t begin, std::size_t end, std::size_t last) const {
     for (std::size_t j = begin; j < end; ++j) {
       const std::byte* row = from + j * stride;
       for (std::size_t k = 0; j < last && k < used; k += 64)
-        __builtin_prefetch(row + kCopyAhead * stride + k, 0, 0);
+        __builtin_prefetch(row + kCopyAhead * stride + k);
       if (kBytes > 0)
         std::memcpy(to + j * width, row, kBytes);
       else
