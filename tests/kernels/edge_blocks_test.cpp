@@ -79,6 +79,26 @@ void expect_equal_bits(const AttentionCase& test) {
   }
 }
 
+// gat has no products to share a fetch with, only wider tiles for its sums.
+TEST_F(EdgeBlocks, ChangeNoBitOfGatsWideTiles) {
+  for (const std::int64_t nodes : {70000, 140000})
+    for (const KernelType dtype :
+         {KernelType::kFloat32, KernelType::kFloat64, KernelType::kBFloat16})
+      for (const bool terms : {false, true}) {
+        CaseOptions options;
+        options.kind = AttentionKind::kGat;
+        options.dtype = dtype;
+        options.heads = dtype == KernelType::kFloat32 ? 2 : 1;
+        options.width = 64;
+        options.attention_dropout = terms ? 0.6 : 0;
+        options.edge_logit = options.epilogue = options.logsumexp_gradient = terms;
+        const AttentionCase test = make_case(table_shape(nodes), options);
+        SCOPED_TRACE(test.name());
+        if (dtype != KernelType::kBFloat16 || nodes > 131072)
+          expect_equal_bits(test);
+      }
+}
+
 // Tables whose tiles are packed and have two blocks, or one: products are then summed by parts.
 TEST_F(EdgeBlocks, ChangeNoBitOfPackedTiles) {
   for_cases(table_shape(70000), 1, 64, {{KernelType::kFloat32}, {true}}, expect_equal_bits);

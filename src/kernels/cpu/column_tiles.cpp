@@ -2,6 +2,7 @@
 
 #include "core/parallel.h"
 #include "kernels/cpu/compact_tables.h"
+#include "kernels/cpu/third_level_cache.h"
 #include "kernels/storage_types.h"
 
 #include <algorithm>
@@ -149,11 +150,18 @@ bool stored_past_caches(std::size_t elements, KernelType dtype) {
   return elements * storage_bytes(dtype) > kTileBytes;
 }
 
-std::size_t packed_tile_bytes(const TableShape& table) {
-  const bool packed = !in_place(table, table.end - table.begin);
-  return packed ? table.rows * most_blocks(table) * block_columns(table.dtype) *
-                      storage_bytes(table.dtype)
-                : 0;
+bool sums_go_wide(const AttentionInputs& in, const TableShape& table) {
+  const bool fills =
+      static_cast<std::size_t>(in.width) % (kMostBlocks * block_columns(in.dtype)) == 0;
+  return in.message_dropout.probability == 0 && fills && most_blocks(table) < kMostBlocks &&
+         packed_tile_bytes(table, true) <= third_level_cache_bytes() / 8;
+}
+
+std::size_t packed_tile_bytes(const TableShape& table, bool wide) {
+  const std::size_t blocks = wide ? kMostBlocks : most_blocks(table);
+  return in_place(table, table.end - table.begin)
+             ? 0
+             : table.rows * blocks * block_columns(table.dtype) * storage_bytes(table.dtype);
 }
 
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to) {

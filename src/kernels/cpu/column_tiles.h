@@ -70,11 +70,16 @@ std::vector<ColumnTile> column_tiles(const TableShape& table);
 /// that passes take.
 std::vector<ColumnTile> sum_tiles(const TableShape& table, bool wide);
 
+/// Whether sums over messages take the widest tiles: without message dropout, where an eighth of
+/// the third-level cache holds one and heads fill it, so that sums by head stay sums by narrow
+/// tile.
+bool sums_go_wide(const AttentionInputs& in, const TableShape& table);
+
 /// Whether an array of so many elements is too large to stay in a cache between passes.
 bool stored_past_caches(std::size_t elements, KernelType dtype);
 
-/// Bytes that pack_tile writes for the widest tile of the table.
-std::size_t packed_tile_bytes(const TableShape& table);
+/// Bytes that pack_tile writes for the widest tile of the table, of column_tiles or of sum_tiles.
+std::size_t packed_tile_bytes(const TableShape& table, bool wide = false);
 
 /// Copies the tile's columns of all rows side by side, padded with zeros to whole blocks; `to`
 /// holds packed_tile_bytes. A tile that is not packed is only described.

@@ -34,16 +34,21 @@ namespace {
 template <class S>
 class StoreSource {
   using W = Working<S>;
-  static constexpr std::size_t kVectors = kMostTileColumns / hn::MaxLanes(BlockTag<W>());
+  static constexpr std::size_t kLanes = hn::MaxLanes(BlockTag<W>());
+  static constexpr std::size_t kVectors = kMostTileColumns / kLanes;
 
  public:
+  /// `part_blocks`: of the tiles whose sums by head the tile's are made of.
   StoreSource(const AttentionBackwardArgs& args,
               const HeadGroup& group,
               const ColumnTile& tile,
+              std::size_t part_blocks,
               const std::uint64_t* kept)
       : args_(args),
         kept_(kept),
         tile_heads_(tile, group, static_cast<std::size_t>(args.in.width)),
+        part_vectors_(tile.blocks > part_blocks ? part_blocks * (64 / sizeof(W)) / kLanes
+                                                : kVectors),
         first_head_(group.first),
         width_(static_cast<std::size_t>(args.in.width)),
         heads_(static_cast<std::size_t>(args.in.heads)),
@@ -98,14 +103,18 @@ class StoreSource {
     W* gradient = source_gradient_ + j * heads_ + first_head_;
     if (!tile_heads_.one())
       return tile_heads_.add_sums(d, product, gradient);
-    auto sum = product[0];
-    for (std::size_t v = 1; v < kVectors; ++v) sum = hn::Add(sum, product[v]);
-    gradient[tile_heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum));
+    for (std::size_t first = 0; first < kVectors; first += part_vectors_) {
+      auto sum = product[first];
+      for (std::size_t v = first + 1; v < first + part_vectors_; ++v)
+        sum = hn::Add(sum, product[v]);
+      gradient[tile_heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum));
+    }
   }
 
   const AttentionBackwardArgs& args_;
   const std::uint64_t* kept_;  ///< bits of the tile, with message dropout
   TileHeads<W, kMostTileColumns> tile_heads_;
+  std::size_t part_vectors_;
   std::size_t first_head_;
   std::size_t width_, heads_;
   const S* value_;
@@ -217,9 +226,10 @@ void source_sums(const AttentionBackwardArgs& args,
   sums.width = static_cast<std::size_t>(in.width);
   sums.finish = &StoreSource<S>::finish;
   const TableShape table = gradient_table(in, group);
-  for (const ColumnTile& tile : column_tiles(table)) {
+  const std::size_t part = column_tiles(table).front().blocks;
+  for (const ColumnTile& tile : sum_tiles(table, sums_go_wide(in, table))) {
     find_kept_messages(in, tile, args.kept.messages, memory.kept_messages);
-    const StoreSource<S> store(args, group, tile, memory.kept_messages);
+    const StoreSource<S> store(args, group, tile, part, memory.kept_messages);
     sums.context = &store;
     sums.tile = tile;
     sums.table = pack_tile(table, tile, memory.gradient, memory.tile);

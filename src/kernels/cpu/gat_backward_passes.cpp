@@ -192,7 +192,8 @@ GatBackwardMemory::GatBackwardMemory(const AttentionBackwardArgs& args) {
       parts.take(drawn ? kept_edges_bytes(groups.front(), edges_of(in)) : 0));
   std::size_t widest = 0;
   for (const HeadGroup& group : groups) {
-    widest = std::max(widest, packed_tile_bytes(gradient_table(in, group)));
+    const TableShape gradients = gradient_table(in, group);
+    widest = std::max(widest, packed_tile_bytes(gradients, sums_go_wide(in, gradients)));
     if (!one_gather(args))
       widest = std::max(widest, packed_tile_bytes(message_table(in, group)));
   }

@@ -37,8 +37,10 @@ struct GatForwardMemory {
                        ? 0
                        : static_cast<std::size_t>(in.rows * in.heads) * working + kWeightSlack);
     std::size_t widest = 0;
-    for (const HeadGroup& group : groups)
-      widest = std::max(widest, packed_tile_bytes(message_table(in, group)));
+    for (const HeadGroup& group : groups) {
+      const TableShape table = message_table(in, group);
+      widest = std::max(widest, packed_tile_bytes(table, sums_go_wide(in, table)));
+    }
     tile = parts.take(widest);
     const bool drawn = in.attention_dropout.probability > 0 && args.kept.edges == nullptr;
     kept_edges = static_cast<std::uint8_t*>(
@@ -147,7 +149,7 @@ void run(const AttentionForwardArgs& args) {
         {&in, group, memory.weight, args.logsumexp, memory.positive, memory.kept(args, group)});
     sums.group = group;
     const TableShape table = message_table(in, group);
-    for (const ColumnTile& tile : column_tiles(table)) {
+    for (const ColumnTile& tile : sum_tiles(table, sums_go_wide(in, table))) {
       const StoreRow<S> store(args, group, tile, memory.positive);
       sums.context = &store;
       sums.tile = tile;
