@@ -1,7 +1,9 @@
 """The layer in fp64 by plain PyTorch, in blocks of destinations, and how far results are from it.
 
-Usage: reference.py CASE NAME=RESULTS... Prints {NAME: {"y": error, "grad.x": error}} as JSON; an error is
-|a-b|/|b| in norm against y.npy and grad.x.npy of the folder RESULTS.
+Usage: reference.py CASE NAME=RESULTS... Prints {NAME: {"y": error, "grad.x": error, "grad.x.rest": error}} as
+JSON; an error is |a-b|/|b| in norm against y.npy and grad.x.npy of the folder RESULTS. `rest` leaves out the ten
+rows of grad.x that are farthest off: LeakyReLU has a kink at 0, and where a logit lies within rounding of it, the
+gradient jumps in whatever precision.
 """
 import json
 import pathlib
@@ -12,6 +14,7 @@ import torch
 from case_files import describe, layer_parameters, load
 
 EDGES_A_BLOCK = 1 << 16
+KINKED_ROWS = 10
 SLOPE = 0.2  # of LeakyReLU, the default of all sides
 
 
@@ -83,15 +86,24 @@ def exact(folder):
     return {"y": y.flatten(1).numpy(), "grad.x": x.grad.numpy()}
 
 
+def errors(found, wanted):
+    """|a-b|/|b| of all rows, and without the KINKED_ROWS farthest ones."""
+    squares = numpy.sort(((found.astype(numpy.float64) - wanted) ** 2).sum(axis=1))
+    norm = numpy.linalg.norm(wanted)
+    return [float(numpy.sqrt(squares[: len(squares) - rows].sum()) / norm) for rows in (0, KINKED_ROWS)]
+
+
 def main():
     wanted = exact(sys.argv[1])
     report = {}
     for argument in sys.argv[2:]:
         name, folder = argument.split("=", 1)
-        report[name] = {}
-        for array, values in wanted.items():
-            difference = numpy.load(pathlib.Path(folder) / f"{array}.npy").astype(numpy.float64) - values
-            report[name][array] = float(numpy.linalg.norm(difference) / numpy.linalg.norm(values))
+        of_array = {
+            array: errors(numpy.load(pathlib.Path(folder) / f"{array}.npy"), values)
+            for array, values in wanted.items()
+        }
+        report[name] = {array: both[0] for array, both in of_array.items()}
+        report[name]["grad.x.rest"] = of_array["grad.x"][1]
     print(json.dumps(report))
 
 
