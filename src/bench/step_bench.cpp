@@ -5,6 +5,7 @@
 #include "bench/rank_times.h"
 #include "bench/report_header.h"
 #include "bench/time_spread.h"
+#include "core/error.h"
 
 #include <torch/torch.h>
 
@@ -75,6 +76,14 @@ AlternatingTimes time_in_turns(Trainer& trainer,
   return times;
 }
 
+/// Two trainings of one process share its threads and its instruction set.
+void check_against(const RuntimeOptions& job, const RuntimeOptions& against) {
+  if (job.threads != against.threads || job.amx != against.amx)
+    fail(ExitCode::kUsage,
+         "bench step --against: runtime.threads and runtime.amx are the whole process's; time each "
+         "setting by a call of its own");
+}
+
 }  // namespace
 
 nlohmann::ordered_json bench_step(const TrainJob& job,
@@ -83,6 +92,8 @@ nlohmann::ordered_json bench_step(const TrainJob& job,
                                   const std::string& run_folder,
                                   std::int64_t repeats,
                                   Communicator& world) {
+  if (against)
+    check_against(job.runtime, against->runtime);
   Trainer trainer(job, dataset, run_folder, world);
   double parameters = 0;
   for (const at::Tensor& tensor : trainer.model().tensors())

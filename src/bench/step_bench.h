@@ -22,7 +22,8 @@ namespace regatta {
 ///
 /// `against`: another training on the same dataset, whose epochs alternate with those of `job`, so
 /// that both see the same machine. Adds against {step, ratio}: ratio = an epoch of `job` over the
-/// next one of `against`.
+/// next one of `against`. Throws Error(kUsage) where the two differ in runtime.threads or
+/// runtime.amx, which belong to the process.
 nlohmann::ordered_json bench_step(const TrainJob& job,
                                   const std::optional<TrainJob>& against,
                                   std::shared_ptr<const Dataset> dataset,

@@ -88,6 +88,20 @@ TEST(ScalingModel, TheBusiestRankSetsThePace) {
   EXPECT_DOUBLE_EQ(four.imbalance, 2) << "0.3 against a mean of 0.15";
 }
 
+TEST(StepBench, RefusesToCompareWhatBelongsToTheProcess) {
+  Communicator& world = mpi_world();
+  const testing::SharedFolder folder("regatta_step_bench", world);
+  testing::make_cora(folder.path() + "/dataset", 1, world);
+  const auto dataset = std::make_shared<const Dataset>(folder.path() + "/dataset", ReadOptions{});
+  const TrainJob job = testing::cora_job(1);
+  TrainJob other = job;
+  other.runtime.amx = false;
+  EXPECT_THROW(bench_step(job, other, dataset, folder.path() + "/run", 1, world), Error);
+  other = job;
+  other.runtime.threads = job.runtime.threads + 1;
+  EXPECT_THROW(bench_step(job, other, dataset, folder.path() + "/run", 1, world), Error);
+}
+
 TEST(ScalingBench, PutsMeasuredAndPredictedSideBySide) {
   Communicator& world = mpi_world();
   const testing::SharedFolder folder("regatta_scaling_bench", world);
