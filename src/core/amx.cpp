@@ -3,7 +3,6 @@
 #include <atomic>
 
 #if defined(__x86_64__) && defined(__linux__)
-#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -12,34 +11,12 @@ namespace regatta {
 namespace {
 
 #if defined(__x86_64__) && defined(__linux__)
-struct CpuidLeaf {
-  CpuidLeaf(unsigned leaf, unsigned subleaf) {
-    found = __get_cpuid_count(leaf, subleaf, &eax, &ebx, &ecx, &edx) != 0;
-  }
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  bool found = false;
-};
-
-/// Registers that the operating system saves (XCR0).
-unsigned saved_state() {
-  unsigned low = 0, high = 0;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return low;
-}
-
+/// The instruction sets of kernels/cpu/amx_target.h, with registers that the system saves.
 bool told_by_processor() {
-  constexpr unsigned kAvx512State = 7U << 5, kTileState = 3U << 17;
-  constexpr unsigned kSavesRegisters = 1U << 27;  // OSXSAVE
-  const CpuidLeaf features(1, 0), extended(7, 0), extended_more(7, 1);
-  if (!features.found || !extended.found || (features.ecx & kSavesRegisters) == 0)
-    return false;
-  constexpr unsigned kTiles = 1U << 24, kBf16Tiles = 1U << 22;             // 7.0 edx
-  constexpr unsigned kAvx512 = 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;  // F DQ BW VL: 7.0 ebx
-  constexpr unsigned kBf16Vectors = 1U << 5;                               // 7.1 eax
-  const unsigned state = saved_state();
-  return (extended.edx & kTiles) != 0 && (extended.edx & kBf16Tiles) != 0 &&
-         (extended.ebx & kAvx512) == kAvx512 && (extended_more.eax & kBf16Vectors) != 0 &&
-         (state & kAvx512State) == kAvx512State && (state & kTileState) == kTileState;
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+         __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq");
 }
 
 /// Linux grants the registers of tiles to a process that asks for them.
