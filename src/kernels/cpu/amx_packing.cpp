@@ -1,5 +1,4 @@
 // Operands of AMX products as bf16 planes, tile after tile.
-#include "core/error.h"
 #include "kernels/cpu/amx_tiles.h"
 
 #if defined(__x86_64__)
@@ -12,20 +11,18 @@
 namespace regatta::cpu {
 namespace {
 
-/// 16 floats from a row of which `left` elements remain, zeros beyond them.
+REGATTA_TILES_INLINE __m512 widened(__m256i bits) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+
+/// Elements first .. first + 15 of a row that has `end`, zeros beyond them.
 template <bool kNarrow>
 REGATTA_TILES_INLINE __m512 load(const void* row, std::size_t first, std::size_t end) {
-  if (first >= end)
-    return _mm512_setzero_ps();
-  const std::size_t left = end - first;
-  const auto mask = static_cast<__mmask16>(left >= kLanes ? 0xFFFF : (1U << left) - 1U);
-  if constexpr (kNarrow) {
-    const __m256i bits =
-        _mm256_maskz_loadu_epi16(mask, static_cast<const std::uint16_t*>(row) + first);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
-  } else {
+  const __mmask16 mask = first_lanes(first < end ? end - first : 0);
+  if constexpr (kNarrow)
+    return widened(_mm256_maskz_loadu_epi16(mask, static_cast<const std::uint16_t*>(row) + first));
+  else
     return _mm512_maskz_loadu_ps(mask, static_cast<const float*>(row) + first);
-  }
 }
 
 template <bool kNarrow>
@@ -40,10 +37,6 @@ struct Pair {
 
 REGATTA_TILES_INLINE __m512i rounded(Pair x) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x.second, x.first));
-}
-
-REGATTA_TILES_INLINE __m512 widened(__m256i bits) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
 REGATTA_TILES_INLINE Pair rest(Pair x, __m512i plane) {
@@ -70,25 +63,23 @@ REGATTA_TILES_INLINE __m512i cut(Pair x) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(cut_half(x.first)), cut_half(x.second), 1);
 }
 
+/// Zeros but for the lanes of `kept`.
+REGATTA_TILES_INLINE Pair masked(Pair x, __mmask32 kept) {
+  return {_mm512_maskz_mov_ps(static_cast<__mmask16>(kept), x.first),
+          _mm512_maskz_mov_ps(static_cast<__mmask16>(kept >> 16), x.second)};
+}
+
 /// kPlanes planes of 32 floats. The others of what is infinite or no number are zeros.
 template <std::size_t kPlanes>
 REGATTA_TILES_INLINE void split(Pair x, __m512i* planes) {
   planes[0] = rounded(x);
   if constexpr (kPlanes == kExactPlanes) {
-    if (const __mmask32 special = not_finite(planes[0]); special != 0) [[unlikely]] {
+    const __mmask32 special = not_finite(planes[0]);
+    if (special != 0) [[unlikely]]
       planes[0] = _mm512_mask_mov_epi16(planes[0], special, cut(x));
-      const __mmask32 zero = not_finite(planes[0]);
-      x.first = _mm512_mask_mov_ps(
-          x.first, static_cast<__mmask16>(zero), widened(_mm512_castsi512_si256(planes[0])));
-      x.second = _mm512_mask_mov_ps(x.second,
-                                    static_cast<__mmask16>(zero >> 16),
-                                    widened(_mm512_extracti64x4_epi64(planes[0], 1)));
-      const Pair left = rest(x, planes[0]);
-      x.first = _mm512_maskz_mov_ps(static_cast<__mmask16>(~zero), left.first);
-      x.second = _mm512_maskz_mov_ps(static_cast<__mmask16>(~zero >> 16), left.second);
-    } else {
-      x = rest(x, planes[0]);
-    }
+    x = rest(x, planes[0]);
+    if (special != 0) [[unlikely]]
+      x = masked(x, ~not_finite(planes[0]));
     planes[1] = rounded(x);
     planes[2] = rounded(rest(x, planes[1]));
   }
@@ -193,38 +184,10 @@ REGATTA_TILES void left_by_columns(TileSource from,
 /// A tile's row of the right operand is 16 columns of two inner indices, which alternate.
 template <std::size_t kPlanes>
 REGATTA_TILES_INLINE void store_alternating(Pair x, std::uint16_t* to) {
-  const __m512i alternate = _mm512_set_epi16(31,
-                                             15,
-                                             30,
-                                             14,
-                                             29,
-                                             13,
-                                             28,
-                                             12,
-                                             27,
-                                             11,
-                                             26,
-                                             10,
-                                             25,
-                                             9,
-                                             24,
-                                             8,
-                                             23,
-                                             7,
-                                             22,
-                                             6,
-                                             21,
-                                             5,
-                                             20,
-                                             4,
-                                             19,
-                                             3,
-                                             18,
-                                             2,
-                                             17,
-                                             1,
-                                             16,
-                                             0);
+  // Lane k of 32 bits gets numbers k and 16 + k.
+  const __m512i k = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i alternate =
+      _mm512_or_si512(k, _mm512_slli_epi32(_mm512_add_epi32(k, _mm512_set1_epi32(16)), 16));
   __m512i planes[kPlanes];
   split<kPlanes>(x, planes);
   for (std::size_t p = 0; p < kPlanes; ++p)
@@ -267,78 +230,38 @@ REGATTA_TILES void right_by_columns(TileSource from,
   }
 }
 
-/// Calls function.template operator()<narrow, planes>().
-template <class Function>
-void with_format(bool narrow, std::size_t planes, const Function& function) {
-  if (narrow)
-    planes == kExactPlanes ? function.template operator()<true, kExactPlanes>()
-                           : function.template operator()<true, kRoundedPlanes>();
+template <bool kNarrow, std::size_t kPlanes>
+void pack(
+    SourceRows rows, TileSource from, std::size_t outer, std::size_t inner, std::uint16_t* to) {
+  switch (rows) {
+    case SourceRows::kLeftOuter:
+      return left_by_rows<kNarrow, kPlanes>(from, outer, inner, to);
+    case SourceRows::kLeftInner:
+      return left_by_columns<kNarrow, kPlanes>(from, outer, inner, to);
+    case SourceRows::kRightOuter:
+      return right_by_columns<kNarrow, kPlanes>(from, inner, outer, to);
+    case SourceRows::kRightInner:
+      return right_by_rows<kNarrow, kPlanes>(from, inner, outer, to);
+  }
+}
+
+}  // namespace
+
+void pack_operand(SourceRows rows,
+                  TileSource from,
+                  std::size_t outer,
+                  std::size_t inner,
+                  std::size_t planes,
+                  std::uint16_t* to) {
+  const bool exact = planes == kExactPlanes;
+  if (from.narrow)
+    exact ? pack<true, kExactPlanes>(rows, from, outer, inner, to)
+          : pack<true, kRoundedPlanes>(rows, from, outer, inner, to);
   else
-    planes == kExactPlanes ? function.template operator()<false, kExactPlanes>()
-                           : function.template operator()<false, kRoundedPlanes>();
-}
-
-}  // namespace
-
-void pack_left(
-    TileSource from, std::size_t rows, std::size_t inner, std::size_t planes, std::uint16_t* to) {
-  with_format(from.narrow, planes, [&]<bool kNarrow, std::size_t kPlanes>() {
-    left_by_rows<kNarrow, kPlanes>(from, rows, inner, to);
-  });
-}
-
-void pack_left_transposed(
-    TileSource from, std::size_t rows, std::size_t inner, std::size_t planes, std::uint16_t* to) {
-  with_format(from.narrow, planes, [&]<bool kNarrow, std::size_t kPlanes>() {
-    left_by_columns<kNarrow, kPlanes>(from, rows, inner, to);
-  });
-}
-
-void pack_right(TileSource from,
-                std::size_t inner,
-                std::size_t columns,
-                std::size_t planes,
-                std::uint16_t* to) {
-  with_format(from.narrow, planes, [&]<bool kNarrow, std::size_t kPlanes>() {
-    right_by_rows<kNarrow, kPlanes>(from, inner, columns, to);
-  });
-}
-
-void pack_right_transposed(TileSource from,
-                           std::size_t inner,
-                           std::size_t columns,
-                           std::size_t planes,
-                           std::uint16_t* to) {
-  with_format(from.narrow, planes, [&]<bool kNarrow, std::size_t kPlanes>() {
-    right_by_columns<kNarrow, kPlanes>(from, inner, columns, to);
-  });
+    exact ? pack<false, kExactPlanes>(rows, from, outer, inner, to)
+          : pack<false, kRoundedPlanes>(rows, from, outer, inner, to);
 }
 
 }  // namespace regatta::cpu
 
-#else  // amx_available() is false and nobody may come here
-
-namespace regatta::cpu {
-namespace {
-
-[[noreturn]] void no_tiles() {
-  fail(ExitCode::kInternal, "this processor has no AMX tiles");
-}
-
-}  // namespace
-
-void pack_left(TileSource, std::size_t, std::size_t, std::size_t, std::uint16_t*) {
-  no_tiles();
-}
-void pack_left_transposed(TileSource, std::size_t, std::size_t, std::size_t, std::uint16_t*) {
-  no_tiles();
-}
-void pack_right(TileSource, std::size_t, std::size_t, std::size_t, std::uint16_t*) {
-  no_tiles();
-}
-void pack_right_transposed(TileSource, std::size_t, std::size_t, std::size_t, std::uint16_t*) {
-  no_tiles();
-}
-
-}  // namespace regatta::cpu
-#endif
+#endif  // amx_tiles.cpp has what stands for it elsewhere

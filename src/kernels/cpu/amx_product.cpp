@@ -96,8 +96,12 @@ std::uint16_t* packed_weights(const DenseProductArgs& args) {
   return static_cast<std::uint16_t*>(args.workspace);
 }
 
-TileSource weights_of(const DenseProductArgs& args) {
-  return {args.w, static_cast<std::size_t>(args.columns), false};
+void pack_weights(const DenseProductArgs& args,
+                  SourceRows rows,
+                  std::size_t outer,
+                  std::size_t inner) {
+  const TileSource weights{args.w, static_cast<std::size_t>(args.columns), false};
+  pack_operand(rows, weights, outer, inner, planes(args.narrow_y), packed_weights(args));
 }
 
 }  // namespace
@@ -129,11 +133,7 @@ void multiply_by_amx(std::span<const DenseProductArgs> products) {
   const auto inner = static_cast<std::size_t>(first.inner);
   const OperandRows x = rows_of_x(first);
   for (const DenseProductArgs& args : products)
-    pack_right(weights_of(args),
-               inner,
-               static_cast<std::size_t>(args.columns),
-               planes(args.narrow_y),
-               packed_weights(args));
+    pack_weights(args, SourceRows::kRightInner, static_cast<std::size_t>(args.columns), inner);
   for_pieces(first.rows, inner, [&](std::size_t row, std::size_t rows) {
     static thread_local PackedRows kept;
     std::uint16_t* packed = kept.at_least(packed_size(rows, inner, kExactPlanes));
@@ -142,7 +142,7 @@ void multiply_by_amx(std::span<const DenseProductArgs> products) {
     for (const DenseProductArgs& args : products) {
       const std::size_t row_planes = planes(args.narrow_x || args.narrow_y);
       if (packed_planes != row_planes)
-        pack_left(x.from(row), rows, inner, row_planes, packed);
+        pack_operand(SourceRows::kLeftOuter, x.from(row), rows, inner, row_planes, packed);
       packed_planes = row_planes;
       const auto columns = static_cast<std::size_t>(args.columns);
       const TileTerm term{packed, row_planes, packed_weights(args), planes(args.narrow_y), inner};
@@ -161,11 +161,7 @@ void input_gradient_by_amx(std::span<const DenseProductArgs> products) {
   const auto inner = static_cast<std::size_t>(first.inner);
   std::size_t columns = 0;
   for (const DenseProductArgs& args : products) {
-    pack_right_transposed(weights_of(args),
-                          static_cast<std::size_t>(args.columns),
-                          inner,
-                          planes(args.narrow_y),
-                          packed_weights(args));
+    pack_weights(args, SourceRows::kRightOuter, inner, static_cast<std::size_t>(args.columns));
     columns += tile_blocks(static_cast<std::size_t>(args.columns)) * kTileBlock;
   }
   for_pieces(first.rows, columns, [&](std::size_t row, std::size_t rows) {
@@ -176,7 +172,7 @@ void input_gradient_by_amx(std::span<const DenseProductArgs> products) {
     for (const DenseProductArgs& args : products) {
       const OperandRows dy = rows_of_dy(args);
       const std::size_t both = planes(args.narrow_y);
-      pack_left(dy.from(row), rows, dy.columns, both, packed);
+      pack_operand(SourceRows::kLeftOuter, dy.from(row), rows, dy.columns, both, packed);
       terms.push_back({packed, both, packed_weights(args), both, dy.columns});
       packed += packed_size(rows, dy.columns, both);
       ahead.push_back(dy.bytes_of(row + rows, rows));
@@ -208,12 +204,12 @@ void add_run(std::span<const DenseProductArgs> products,
     const std::size_t dy_planes = planes(args.narrow_y);
     std::vector<Bytes> ahead{dy.bytes_of(row + rows, rows)};
     if (packed_planes != x_planes) {
-      pack_left_transposed(x.from(row), inner, rows, x_planes, packed_x);
+      pack_operand(SourceRows::kLeftInner, x.from(row), inner, rows, x_planes, packed_x);
       ahead.push_back(x.bytes_of(row + rows, rows));
     }
     packed_planes = x_planes;
     std::uint16_t* packed_dy = kept_dy.at_least(packed_size(dy.columns, rows, kExactPlanes));
-    pack_right(dy.from(row), rows, dy.columns, dy_planes, packed_dy);
+    pack_operand(SourceRows::kRightInner, dy.from(row), dy.columns, rows, dy_planes, packed_dy);
     const TileTerm term{packed_x, x_planes, packed_dy, dy_planes, rows};
     float* sum = static_cast<float*>(block == 0 ? args.result : args.workspace);
     if (block > 0)

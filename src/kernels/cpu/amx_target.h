@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <immintrin.h>
 
 // GCC 12 takes the undefined operands in its own header for mistakes of the callers.
 #ifndef __clang__
@@ -21,5 +22,10 @@ inline constexpr std::size_t kLanes = 16;
 inline constexpr std::size_t kTile = 512;  // bf16
 inline constexpr std::size_t kBlockTiles = 2;
 inline constexpr std::size_t kLine = 64;
+
+/// The first `count` lanes of a vector, all from kLanes on.
+inline __mmask16 first_lanes(std::size_t count) {
+  return static_cast<__mmask16>(count >= kLanes ? 0xFFFF : (1U << count) - 1U);
+}
 
 }  // namespace regatta::cpu

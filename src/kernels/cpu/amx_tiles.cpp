@@ -143,7 +143,7 @@ REGATTA_TILES void add_term(const TileTerm& term,
 
 /// 16 sums to a row of which `left` columns remain.
 REGATTA_TILES_INLINE void store(__m512 sum, std::size_t left, void* to, const TileResult& result) {
-  const auto mask = static_cast<__mmask16>(left >= kLanes ? 0xFFFF : (1U << left) - 1U);
+  const __mmask16 mask = first_lanes(left);
   if (result.narrow) {
     const __m256i bits = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(sum));
     if (result.streamed && mask == 0xFFFF)
@@ -235,6 +235,9 @@ namespace {
 
 }  // namespace
 
+void pack_operand(SourceRows, TileSource, std::size_t, std::size_t, std::size_t, std::uint16_t*) {
+  no_tiles();
+}
 void multiply_packed(std::span<const TileTerm>,
                      std::size_t,
                      std::size_t,

@@ -41,17 +41,18 @@ struct TileSource {
   bool narrow;         ///< bf16
 };
 
-/// The left operand from rows that are its rows, or (transposed) its inner index. `to` is aligned
-/// to 64 bytes and holds packed_size numbers.
-void pack_left(
-    TileSource from, std::size_t rows, std::size_t inner, std::size_t planes, std::uint16_t* to);
-void pack_left_transposed(
-    TileSource from, std::size_t rows, std::size_t inner, std::size_t planes, std::uint16_t* to);
-/// The right operand from rows that are its inner index, or (transposed) its columns.
-void pack_right(
-    TileSource from, std::size_t inner, std::size_t columns, std::size_t planes, std::uint16_t* to);
-void pack_right_transposed(
-    TileSource from, std::size_t inner, std::size_t columns, std::size_t planes, std::uint16_t* to);
+/// What the rows of a source are to an operand. The outer index is that of the result, rows for the
+/// left operand and columns for the right one.
+enum class SourceRows { kLeftOuter, kLeftInner, kRightOuter, kRightInner };
+
+/// Packs `outer` x `inner` numbers to `to`, which is aligned to 64 bytes and holds packed_size of
+/// them.
+void pack_operand(SourceRows rows,
+                  TileSource from,
+                  std::size_t outer,
+                  std::size_t inner,
+                  std::size_t planes,
+                  std::uint16_t* to);
 
 /// One summand of a result: packed operands over one inner length.
 struct TileTerm {
