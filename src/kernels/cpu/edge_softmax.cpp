@@ -86,6 +86,30 @@ class Softmax {
     return [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); };
   }
 
+  // The steps for a vector of which `count` values remain.
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V larger_of(D d, V largest, V e, std::size_t count) {
+    return hn::IfThenElse(hn::FirstN(d, count), hn::Max(largest, e), largest);
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V exponential(D d, V e, V maximum, std::size_t count) {
+    return hn::IfThenElseZero(hn::FirstN(d, count), hn::Exp(d, hn::Sub(e, maximum)));
+  }
+  /// `at` is the place of the vector's first value in the row; `factor` is filled block by block.
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V weight(D d,
+                      V w,
+                      V sum,
+                      EdgeRange row,
+                      std::size_t at,
+                      std::size_t count,
+                      LaneBlock<W>& factor) const {
+    const std::size_t lane = at % kBlockValues<W>;
+    if (kept_.active() && lane == 0)
+      fill_factors(kept_, row.begin + at / group_.stride, count / group_.stride, factor);
+    return hn::Div(hn::Mul(w, hn::Load(d, factor.lane + lane)), sum);
+  }
+
   /// logits, exponentiate and normalise, with the row's values in registers: the same operations.
   HWY_INLINE void short_row(std::size_t i, EdgeRange row) const {
     const BlockTag<W> d;
@@ -102,12 +126,11 @@ class Softmax {
       const std::size_t left = count - v * kLanes;
       x[v] = hn::Mul(load_values(d, value + v * kLanes, left), hn::Set(d, scale_));
       V& largest = maximum.vector[v % kBlock];
-      largest = hn::IfThenElse(hn::FirstN(d, left), hn::Max(largest, x[v]), largest);
+      largest = larger_of(d, largest, x[v], left);
     }
     maximum.spread(group_.stride, larger());
     for (std::size_t v = 0; v < vectors; ++v) {
-      const auto w = hn::Exp(d, hn::Sub(x[v], maximum.vector[v % kBlock]));
-      x[v] = hn::IfThenElseZero(hn::FirstN(d, count - v * kLanes), w);
+      x[v] = exponential(d, x[v], maximum.vector[v % kBlock], count - v * kLanes);
       sum.vector[v % kBlock] = hn::Add(sum.vector[v % kBlock], x[v]);
     }
     sum.spread(group_.stride, plus());
@@ -118,11 +141,9 @@ class Softmax {
     LaneBlock<W> factor;
     factor.set(1);
     for (std::size_t v = 0; v < vectors; ++v) {
-      const std::size_t left = count - v * kLanes, at = v % kBlock;
-      if (kept_.active() && at == 0)
-        fill_factors(kept_, row.begin + v * kLanes / group_.stride, left / group_.stride, factor);
-      const auto kept = hn::Mul(x[v], hn::Load(d, factor.lane + at * kLanes));
-      store_values(hn::Div(kept, sum.vector[at]), d, value + v * kLanes, left);
+      const std::size_t at = v * kLanes;
+      const auto share = weight(d, x[v], sum.vector[v % kBlock], row, at, count - at, factor);
+      store_values(share, d, value + at, count - at);
     }
   }
 
@@ -166,9 +187,7 @@ class Softmax {
           const auto e = hn::Mul(load_values(d, value + at, count), hn::Set(d, scale));
           store_values(e, d, value + at, count);
           const auto largest = hn::Load(d, maximum.lane + lane);
-          hn::Store(hn::IfThenElse(hn::FirstN(d, count), hn::Max(largest, e), largest),
-                    d,
-                    maximum.lane + lane);
+          hn::Store(larger_of(d, largest, e, count), d, maximum.lane + lane);
         });
     maximum.spread(group_.stride, larger());
   }
@@ -178,9 +197,8 @@ class Softmax {
     sum.set(0);
     for_edge_values<W>(
         values(edges), [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
-          const auto shifted =
-              hn::Sub(load_values(d, value + at, count), hn::Load(d, maximum.lane + lane));
-          const auto w = hn::IfThenElseZero(hn::FirstN(d, count), hn::Exp(d, shifted));
+          const auto w = exponential(
+              d, load_values(d, value + at, count), hn::Load(d, maximum.lane + lane), count);
           store_values(w, d, value + at, count);
           hn::Store(hn::Add(hn::Load(d, sum.lane + lane), w), d, sum.lane + lane);
         });
@@ -201,12 +219,9 @@ class Softmax {
     factor.set(1);
     for_edge_values<W>(
         values(edges), [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
-          if (kept_.active() && lane == 0)
-            fill_factors(kept_, edges.begin + at / group_.stride, count / group_.stride, factor);
-          const auto weight =
-              hn::Div(hn::Mul(load_values(d, value + at, count), hn::Load(d, factor.lane + lane)),
-                      hn::Load(d, sum.lane + lane));
-          store_values(weight, d, value + at, count);
+          const auto w = load_values(d, value + at, count);
+          const auto total = hn::Load(d, sum.lane + lane);
+          store_values(weight(d, w, total, edges, at, count, factor), d, value + at, count);
         });
   }
 
