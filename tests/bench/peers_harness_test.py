@@ -59,7 +59,8 @@ class Statistics(unittest.TestCase):
         self.assertEqual(statistics_of.ours([our_report(0.1), {"failed": "why"}], None), {"failed": "why"})
 
     def test_every_row_of_the_table_has_every_column(self):
-        peers = {"pyg": statistics_of.peer([peer_report([1.0])], self.ours, {"y": 1e-7, "grad.x": 2e-7, "grad.x.rest": 1.5e-7}),
+        errors = {"y": 1e-7, "grad.x": 2e-7, "grad.x.rest": 1.5e-7}
+        peers = {"pyg": statistics_of.peer([peer_report([1.0])], self.ours, errors),
                  "dgl": {"unsupported": "no layer", "version": "peer 2"}}
         row = {"graph": "g", "kind": "gat", "dropout": 0.6, "ours": self.ours, "peers": peers}
         columns = tables.HEADER.count("|")
