@@ -88,8 +88,13 @@ class TileSlopes {
                   fixed);
     V sum[kVectors];
     V value[kVectors];
+    HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) sum[v] = value[v] = hn::Zero(d);
-    for (std::int64_t e = begin; e < end; ++e) add_edge<kOneHead>(d, e, fixed, sum, value, parts);
+    for (std::int64_t e = begin; e < end; ++e) {
+      table_.template prefetch<kBlocks>(e);
+      add_edge<kOneHead>(d, e, fixed, sum, value, parts);
+    }
+    HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
       hn::Store(sum[v], d, to.of_column + v * kLanes);
       if (kParts)
@@ -100,7 +105,6 @@ class TileSlopes {
   template <bool kOneHead>
   HWY_INLINE void add_edge(D d, std::int64_t e, const V* fixed, V* sum, V* value, W* parts) const {
     const S* row = table_.row(e);
-    table_.template prefetch<kBlocks>(e);
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
