@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <fstream>
 #include <mutex>
 
 namespace regatta::test {
@@ -150,11 +152,20 @@ TEST_F(EdgeBlocks, AreForTablesThatTheCacheHolds) {
   const PreparedGraph graph = make_graph(table_shape(6000), 1);
   const EdgeLists lists{1500, graph.in.indptr.data(), nullptr, graph.in.src.data()};
   cpu::assume_third_level_cache(4000);
-  EXPECT_TRUE(goes_by_blocks(3000, {lists}));
-  EXPECT_FALSE(goes_by_blocks(3001, {lists}));
+  EXPECT_TRUE(goes_by_blocks(3500, {lists}));
+  EXPECT_FALSE(goes_by_blocks(3501, {lists}));
   const PreparedGraph hubs = make_graph({"hub", 10, {3, cpu::EdgePieces::kMostEdges + 1}}, 1);
   const EdgeLists cut{2, hubs.in.indptr.data(), nullptr, hubs.in.src.data()};
   EXPECT_FALSE(goes_by_blocks(3000, {lists, cut})) << "a hub's edges belong to several threads";
+}
+
+// The C library adds up what all groups of cores of an AMD processor have.
+TEST_F(EdgeBlocks, KnowTheCacheThatCoresShare) {
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  std::size_t kilobytes = 0;
+  if (!(file >> kilobytes))
+    GTEST_SKIP() << "the kernel tells no third level";
+  EXPECT_EQ(cpu::third_level_cache_bytes(), kilobytes << 10);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ RowAttention::RowAttention(const AttentionInputs& in)
   const EdgeLists out{in.nodes, in.graph->out_ptr.data(), nullptr, in.graph->out_dst.data()};
   // Tables that are read where they lie are small: a pass over all items fetches as fast.
   by_blocks_ = slot_bytes_ > 0 && !shared_logits_ && in.message_dropout.probability == 0 &&
-               goes_by_blocks(CompactTables::kSlots * slot_bytes_, {in_edge_lists(in), out});
+               goes_by_blocks((one_table_ ? 1 : 2) * slot_bytes_, {in_edge_lists(in), out});
 }
 
 std::vector<HeadGroup> RowAttention::message_groups(const HeadGroup& group) const {
