@@ -17,7 +17,7 @@ HOSTS = 3
 WATCHDOG = 6
 OUTAGE = 20
 LOST_HOST = 205  # mpirun's own code for a daemon that it cannot reach
-EPOCHS = 120
+EPOCHS = 400  # long enough to be disturbed: some seconds
 
 
 def hosts(*arguments, check=True):
