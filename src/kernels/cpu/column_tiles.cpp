@@ -154,7 +154,7 @@ bool sums_go_wide(const AttentionInputs& in, const TableShape& table) {
   const bool fills =
       static_cast<std::size_t>(in.width) % (kMostBlocks * block_columns(in.dtype)) == 0;
   return in.message_dropout.probability == 0 && fills && most_blocks(table) < kMostBlocks &&
-         packed_tile_bytes(table, true) <= third_level_cache_bytes() / 8 * 7;
+         third_level_cache_holds(packed_tile_bytes(table, true));
 }
 
 std::size_t packed_tile_bytes(const TableShape& table, bool wide) {

@@ -70,9 +70,8 @@ std::vector<ColumnTile> column_tiles(const TableShape& table);
 /// that passes take.
 std::vector<ColumnTile> sum_tiles(const TableShape& table, bool wide);
 
-/// Whether sums over messages take the widest tiles: without message dropout, where seven eighths
-/// of the third-level cache hold one and heads fill it, so that sums by head stay sums by narrow
-/// tile.
+/// Whether sums over messages take the widest tiles: without message dropout, where the
+/// third-level cache holds one and heads fill it, so that sums by head stay sums by narrow tile.
 bool sums_go_wide(const AttentionInputs& in, const TableShape& table);
 
 /// Whether an array of so many elements is too large to stay in a cache between passes.

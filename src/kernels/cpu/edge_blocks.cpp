@@ -5,7 +5,7 @@
 namespace regatta::cpu {
 
 bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> lists) {
-  return table_bytes <= third_level_cache_bytes() / 8 * 7 &&
+  return third_level_cache_holds(table_bytes) &&
          std::ranges::all_of(lists,
                              [](const EdgeLists& all) { return EdgePieces(all).parts() == 0; });
 }

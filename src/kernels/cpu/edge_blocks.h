@@ -16,8 +16,8 @@
 
 namespace regatta::cpu {
 
-/// Whether passes may go by blocks: no item is a hub, and seven eighths of the third-level cache
-/// hold the tables that the passes over in-edges read.
+/// Whether passes may go by blocks: no item is a hub, and the third-level cache holds the tables
+/// that the passes over in-edges read.
 bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> lists);
 
 /// body(lists of the block) over threads. `row_bytes`: what the passes fetch for each edge.

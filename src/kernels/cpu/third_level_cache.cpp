@@ -56,6 +56,10 @@ std::size_t third_level_cache_bytes() {
   return cache_bytes();
 }
 
+bool third_level_cache_holds(std::size_t bytes) {
+  return bytes <= third_level_cache_bytes() / 8 * 7;
+}
+
 void assume_third_level_cache(std::size_t bytes) {
   cache_bytes() = bytes;
 }

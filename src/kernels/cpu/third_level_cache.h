@@ -9,6 +9,10 @@ namespace regatta::cpu {
 /// does not.
 std::size_t third_level_cache_bytes();
 
+/// Whether seven eighths of that cache hold tables of so many bytes, so that passes find most rows
+/// there (docs/decisions/0009-cpu-attention.md).
+bool third_level_cache_holds(std::size_t bytes);
+
 /// For tests, before kernels run: another size. Only speed may depend on it.
 void assume_third_level_cache(std::size_t bytes);
 
