@@ -88,41 +88,48 @@ TEST(ScalingModel, TheBusiestRankSetsThePace) {
   EXPECT_DOUBLE_EQ(four.imbalance, 2) << "0.3 against a mean of 0.15";
 }
 
-TEST(StepBench, RefusesToCompareWhatBelongsToTheProcess) {
+/// A dataset that all ranks share, and a folder for a run beside it.
+struct CoraBench {
+  CoraBench(const std::string& name, std::int64_t chunks) : folder(name, world) {
+    testing::make_cora(folder.path() + "/dataset", chunks, world);
+    dataset = std::make_shared<const Dataset>(folder.path() + "/dataset", ReadOptions{});
+  }
+  std::string run() const { return folder.path() + "/run"; }
+
   Communicator& world = mpi_world();
-  const testing::SharedFolder folder("regatta_step_bench", world);
-  testing::make_cora(folder.path() + "/dataset", 1, world);
-  const auto dataset = std::make_shared<const Dataset>(folder.path() + "/dataset", ReadOptions{});
+  testing::SharedFolder folder;
+  std::shared_ptr<const Dataset> dataset;
+};
+
+TEST(StepBench, RefusesToCompareWhatBelongsToTheProcess) {
+  const CoraBench bench("regatta_step_bench", 1);
   const TrainJob job = testing::cora_job(1);
   TrainJob other = job;
   other.runtime.amx = false;
-  EXPECT_THROW(bench_step(job, other, dataset, folder.path() + "/run", 1, world), Error);
+  EXPECT_THROW(bench_step(job, other, bench.dataset, bench.run(), 1, bench.world), Error);
   other = job;
   other.runtime.threads = job.runtime.threads + 1;
-  EXPECT_THROW(bench_step(job, other, dataset, folder.path() + "/run", 1, world), Error);
+  EXPECT_THROW(bench_step(job, other, bench.dataset, bench.run(), 1, bench.world), Error);
 }
 
 TEST(ScalingBench, PutsMeasuredAndPredictedSideBySide) {
-  Communicator& world = mpi_world();
-  const testing::SharedFolder folder("regatta_scaling_bench", world);
-  testing::make_cora(folder.path() + "/dataset", 4, world);
-  const auto dataset = std::make_shared<const Dataset>(folder.path() + "/dataset", ReadOptions{});
+  const CoraBench bench("regatta_scaling_bench", 4);
   const Json report =
-      bench_scaling(testing::cora_job(1), dataset, folder.path() + "/run", 3, world);
+      bench_scaling(testing::cora_job(1), bench.dataset, bench.run(), 3, bench.world);
   test::expect_header(report);
-  EXPECT_EQ(report.at("world_size").get<int>(), world.size());
+  EXPECT_EQ(report.at("world_size").get<int>(), bench.world.size());
   test::expect_spread(report.at("measured").at("step"));
   for (const char* way : {"alone", "solo"}) test::expect_spread(report.at(way).at("step"));
   const Json& seconds = report.at("measured").at("phases").at("seconds");
   for (const char* phase : {"forward", "backward", "reduce"}) {
-    ASSERT_EQ(seconds.at(phase).size(), static_cast<std::size_t>(world.size()));
+    ASSERT_EQ(seconds.at(phase).size(), static_cast<std::size_t>(bench.world.size()));
     for (const double of_rank : seconds.at(phase)) EXPECT_GT(of_rank, 0) << phase;
   }
   const Json& calibration = report.at("calibration");
   EXPECT_EQ(calibration.at("micro_batches").at("count").get<int>(), 4);
   EXPECT_GT(calibration.at("micro_batches").at("least").get<double>(), 0);
   EXPECT_EQ(calibration.at("bytes").get<double>(), 8 * 92373) << "int64 for each parameter";
-  EXPECT_EQ(calibration.at("all_reduce").is_null(), world.size() == 1);
+  EXPECT_EQ(calibration.at("all_reduce").is_null(), bench.world.size() == 1);
   double step = 1e9;
   for (const Json& row : report.at("predicted")) {
     if (row.at("ranks").get<int>() <= 4) {
@@ -137,21 +144,18 @@ TEST(ScalingBench, PutsMeasuredAndPredictedSideBySide) {
   EXPECT_LT(comparison.at("percent").get<double>(), 1000);
   for (const char* key : {"speedup_over_solo", "limit_of_machine"}) {
     test::expect_spread(comparison.at(key));
-    EXPECT_LT(comparison.at(key).at("median").get<double>(), 10 * world.size()) << key;
+    EXPECT_LT(comparison.at(key).at("median").get<double>(), 10 * bench.world.size()) << key;
   }
 }
 
 TEST(StepBench, TwoSettingsTakeTurns) {
-  Communicator& world = mpi_world();
-  const testing::SharedFolder folder("regatta_step_bench", world);
-  testing::make_cora(folder.path() + "/dataset", 4, world);
-  const auto dataset = std::make_shared<const Dataset>(folder.path() + "/dataset", ReadOptions{});
+  const CoraBench bench("regatta_step_bench", 4);
   const TrainJob job = testing::cora_job(1);
   TrainJob wide = job;
   wide.model.layers[0].heads *= 8;  // so much more work that noise cannot hide it
-  const Json alone = bench_step(job, std::nullopt, dataset, folder.path() + "/run", 5, world);
+  const Json alone = bench_step(job, std::nullopt, bench.dataset, bench.run(), 5, bench.world);
   EXPECT_FALSE(alone.contains("against"));
-  const Json report = bench_step(wide, job, dataset, folder.path() + "/run", 5, world);
+  const Json report = bench_step(wide, job, bench.dataset, bench.run(), 5, bench.world);
   test::expect_header(report);
   EXPECT_EQ(report.at("steps").get<int>(), 5);
   test::expect_spread(report.at("against").at("step"));
