@@ -7,9 +7,9 @@
 // clang-format on
 
 #include "kernels/cpu/edge_pieces.h"
+#include "kernels/cpu/item_rows-inl.h"
 #include "kernels/cpu/leaky_sums.h"
-#include "kernels/cpu/leaky_tile-inl.h"
-#include "kernels/cpu/out_edges.h"
+#include "kernels/cpu/slope_bits-inl.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 
 #include <hwy/cache_control.h>
@@ -20,7 +20,7 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
 
-template <class S, std::size_t kBlocks, bool kParts, bool kFeatures>
+template <class S, std::size_t kBlocks, bool kFeatures>
 class TileSlopes {
   using W = Working<S>;
   using D = BlockTag<W>;
@@ -31,10 +31,13 @@ class TileSlopes {
  public:
   explicit TileSlopes(const LeakySums& pass)
       : pass_(pass),
-        table_(pass.table, pass.edges),
-        leaky_(&pass.leaky, pass.tile),
+        bits_(pass.bits.tile(pass.tile.first - pass.group.first * pass.width)),
         weights_(pass.tile, pass.group, pass.width),
-        weight_(static_cast<const W*>(pass.weight)) {}
+        weight_(static_cast<const W*>(pass.weight)),
+        slope_(static_cast<W>(pass.leaky.slope)),
+        x_(static_cast<const W*>(pass.leaky.x)),
+        features_(kFeatures ? pass.leaky.features : 0),
+        last_(pass.edges.begin[pass.edges.count] - kRowsAhead) {}
 
   void run(const EdgePieces& pieces) const {
     pieces.run_merged<Sums>(
@@ -47,24 +50,26 @@ class TileSlopes {
   }
 
  private:
+  /// Edges summed one by one before they join the others: the weights of a row add up to nearly
+  /// nothing, so long sums of them would leave little but their rounding.
+  static constexpr std::int64_t kRunEdges = 64;
   static constexpr std::size_t kColumns = kVectors * kLanes;
   struct Sums {
     alignas(64) W of_column[kColumns];
   };
 
   void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
-    const std::size_t lines = 1 + leaky_.features();
-    W* parts = kParts ? static_cast<W*>(pass_.parts) +
-                            static_cast<std::size_t>(piece.number) * lines * kMostTileColumns
-                      : nullptr;
-    if (kParts && !piece.continues)
+    const std::size_t lines = 1 + features_;
+    W* parts = static_cast<W*>(pass_.parts) +
+               static_cast<std::size_t>(piece.number) * lines * kMostTileColumns;
+    if (!piece.continues)
       std::fill_n(parts, lines * kMostTileColumns, W{0});
     Sums own;
     Sums& sums = piece.part == nullptr ? own : of_part[piece.part->number];
     for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
       const std::int64_t k = i - piece.items.begin;
-      weights_.one() ? sum_edges<true>(i, piece.begin[k], piece.end[k], sums, parts)
-                     : sum_edges<false>(i, piece.begin[k], piece.end[k], sums, parts);
+      sum_item(piece.begin[k], piece.end[k], sums, parts);
+      add_row(i, sums, parts);
       if (piece.part == nullptr)
         finish(i, sums);
     }
@@ -75,75 +80,118 @@ class TileSlopes {
     pass_.finish(pass_.context, i, pass_.tile, sums.of_column, nullptr);
   }
 
-  template <bool kOneHead>
+  HWY_INLINE void sum_item(std::int64_t begin, std::int64_t end, Sums& sums, W* parts) const {
+    const auto with_place = [&](auto place) {
+      weights_.one() ? sum_edges<true>(begin, end, place, sums, parts)
+                     : sum_edges<false>(begin, end, place, sums, parts);
+    };
+    if (pass_.edge == nullptr)
+      with_place([](std::int64_t e) { return e; });
+    else
+      with_place([this](std::int64_t e) { return listed_place(e); });
+  }
+
+  /// Asks for bits ahead.
+  HWY_INLINE std::int64_t listed_place(std::int64_t e) const {
+    const std::int64_t* edge = pass_.edge + e;
+    if (e < last_)
+      prefetch_ahead(bits_ + static_cast<std::size_t>(edge[kRowsAhead]) * pass_.bits.stride);
+    return *edge;
+  }
+
+  /// Weights of a run of edges where u > 0, and all of them.
+  struct Run {
+    V above[kVectors];
+    V all[kVectors];
+
+    HWY_INLINE void clear() {
+      HWY_UNROLL(8)
+      for (std::size_t v = 0; v < kVectors; ++v) above[v] = all[v] = hn::Zero(D());
+    }
+    HWY_INLINE void add(const Run& more) {
+      HWY_UNROLL(8)
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        above[v] = hn::Add(above[v], more.above[v]);
+        all[v] = hn::Add(all[v], more.all[v]);
+      }
+    }
+  };
+
+  template <bool kOneHead, class Place>
   HWY_INLINE void sum_edges(
-      std::int64_t i, std::int64_t begin, std::int64_t end, Sums& to, W* parts) const {
+      std::int64_t begin, std::int64_t end, const Place& place, Sums& to, W* parts) const {
     const D d;
-    V fixed[kVectors];
-    load_tile_row(d,
-                  static_cast<const S*>(pass_.rows.base) +
-                      static_cast<std::size_t>(i) * pass_.rows.stride + pass_.tile.first,
-                  pass_.tile.count,
-                  kVectors,
-                  fixed);
-    V sum[kVectors];
-    V value[kVectors];
-    HWY_UNROLL(8)
-    for (std::size_t v = 0; v < kVectors; ++v) sum[v] = value[v] = hn::Zero(d);
-    for (std::int64_t e = begin; e < end; ++e) {
-      table_.template prefetch<kBlocks>(e);
-      add_edge<kOneHead>(d, e, fixed, sum, value, parts);
+    Run sum;
+    sum.clear();
+    for (std::int64_t first = begin; first < end; first += kRunEdges) {
+      Run run;
+      run.clear();
+      const std::int64_t last = std::min(end, first + kRunEdges);
+      for (std::int64_t e = first; e < last; ++e) add_edge<kOneHead>(d, e, place(e), run, parts);
+      sum.add(run);
     }
+    const auto below = hn::Set(d, slope_);
+    const auto rest = hn::Set(d, 1 - slope_);
     HWY_UNROLL(8)
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      hn::Store(sum[v], d, to.of_column + v * kLanes);
-      if (kParts)
-        hn::Store(hn::Add(hn::Load(d, parts + v * kLanes), value[v]), d, parts + v * kLanes);
-    }
+    for (std::size_t v = 0; v < kVectors; ++v)
+      hn::Store(hn::MulAdd(below, sum.all[kOneHead ? 0 : v], hn::Mul(rest, sum.above[v])),
+                d,
+                to.of_column + v * kLanes);
   }
 
   template <bool kOneHead>
-  HWY_INLINE void add_edge(D d, std::int64_t e, const V* fixed, V* sum, V* value, W* parts) const {
-    const S* row = table_.row(e);
+  HWY_INLINE void add_edge(D d, std::int64_t e, std::int64_t place, Run& run, W* parts) const {
+    const std::uint8_t* bits = bits_ + static_cast<std::size_t>(place) * pass_.bits.stride;
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
       const auto w = kOneHead ? weights_.of_one(d, weight) : weights_.of(d, weight, v);
-      const auto u = leaky_.add(d, v, e, hn::Add(load_storage(d, row + v * kLanes), fixed[v]));
-      const auto below = hn::Mul(w, hn::Set(d, leaky_.slope()));
-      const auto slope = hn::IfThenElse(hn::Gt(u, hn::Zero(d)), w, below);
-      sum[v] = hn::Add(sum[v], slope);
-      if constexpr (kParts) {
-        value[v] = hn::MulAdd(slope, u, value[v]);
-        if constexpr (kFeatures)
-          add_features(d, e, slope, parts + kMostTileColumns + v * kLanes);
-      }
+      const auto above = load_slope_bits(d, bits, v);
+      run.above[v] = hn::IfThenElse(above, hn::Add(run.above[v], w), run.above[v]);
+      if (!kOneHead || v == 0)
+        run.all[v] = hn::Add(run.all[v], w);
+      if constexpr (kFeatures)
+        add_features(d,
+                     e,
+                     hn::IfThenElse(above, w, hn::Mul(w, hn::Set(d, slope_))),
+                     parts + kMostTileColumns + v * kLanes);
     }
   }
 
   HWY_INLINE void add_features(D d, std::int64_t e, V slope, W* line) const {
-    const W* x = leaky_.features_of(e);
-    for (std::size_t f = 0; f < leaky_.features(); ++f, line += kMostTileColumns)
+    const W* x = x_ + static_cast<std::size_t>(e) * features_;
+    for (std::size_t f = 0; f < features_; ++f, line += kMostTileColumns)
       hn::Store(hn::MulAdd(hn::Set(d, x[f]), slope, hn::Load(d, line)), d, line);
   }
 
+  /// Row i times its sums, to the first of the parts' lines.
+  HWY_INLINE void add_row(std::int64_t i, const Sums& sums, W* parts) const {
+    const D d;
+    V row[kVectors];
+    load_item<S>(d, pass_.rows, pass_.tile, i, pass_.edges.count, kVectors, row);
+    HWY_UNROLL(8)
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      W* to = parts + v * kLanes;
+      hn::Store(
+          hn::MulAdd(row[v], hn::Load(d, sums.of_column + v * kLanes), hn::Load(d, to)), d, to);
+    }
+  }
+
   const LeakySums& pass_;
-  TileTable<S> table_;
-  LeakyTile<W, kVectors * kLanes, kFeatures> leaky_;
+  const std::uint8_t* bits_;
   TileWeights<W, kVectors * kLanes> weights_;
   const W* weight_;
+  W slope_;
+  const W* x_;
+  std::size_t features_;
+  std::int64_t last_;
 };
 
 template <class S, std::size_t kBlocks>
 void run_blocks(const LeakySums& pass) {
   const EdgePieces pieces(pass.edges);
-  const bool features = pass.leaky.weight != nullptr;
-  if (pass.parts == nullptr)
-    features ? TileSlopes<S, kBlocks, false, true>(pass).run(pieces)
-             : TileSlopes<S, kBlocks, false, false>(pass).run(pieces);
-  else
-    features ? TileSlopes<S, kBlocks, true, true>(pass).run(pieces)
-             : TileSlopes<S, kBlocks, true, false>(pass).run(pieces);
+  pass.leaky.weight != nullptr ? TileSlopes<S, kBlocks, true>(pass).run(pieces)
+                               : TileSlopes<S, kBlocks, false>(pass).run(pieces);
 }
 
 }  // namespace
@@ -173,10 +221,13 @@ void leaky_sums(const LeakySums& pass) {
   HWY_DYNAMIC_DISPATCH(leaky_sums_target)(pass);
 }
 
-std::size_t leaky_parts_bytes(const AttentionInputs& in) {
-  const std::int64_t lines = 1 + (in.edge.weight == nullptr ? 0 : in.edge.features);
-  return static_cast<std::size_t>(EdgePieces(in_edge_lists(in)).count() * lines) *
-         kMostTileColumns * working_bytes(in.dtype);
+std::size_t leaky_row_lines(const AttentionInputs& in) {
+  return 1 + (in.edge.weight == nullptr ? 0 : static_cast<std::size_t>(in.edge.features));
+}
+
+std::size_t leaky_parts_bytes(const EdgeLists& edges, std::size_t lines, KernelType dtype) {
+  return static_cast<std::size_t>(EdgePieces(edges).count()) * lines * kMostTileColumns *
+         working_bytes(dtype);
 }
 
 std::size_t leaky_place(std::size_t before, KernelType dtype) {
@@ -185,31 +236,45 @@ std::size_t leaky_place(std::size_t before, KernelType dtype) {
 
 namespace {
 
+/// Sum over the pieces of a column of a line.
 template <class W>
-void merge_typed(const AttentionBackwardArgs& args, const LeakySums& pass) {
-  const std::size_t lines = 1 + (pass.leaky.weight == nullptr ? 0 : pass.leaky.features);
-  const std::int64_t pieces = EdgePieces(pass.edges).count();
-  const auto* parts = static_cast<const W*>(pass.parts);
+W sum_of_parts(const LeakySums& pass, std::size_t lines, std::size_t line, std::size_t column) {
+  const auto* part = static_cast<const W*>(pass.parts) + line * kMostTileColumns + column;
+  W sum = 0;
+  for (std::int64_t p = EdgePieces(pass.edges).count(); p > 0;
+       --p, part += lines * kMostTileColumns)
+    sum += *part;
+  return sum;
+}
+
+template <class W>
+void merge_typed(const AttentionBackwardArgs& args,
+                 const LeakySums& rows,
+                 const LeakySums& sources) {
+  const std::size_t lines = leaky_row_lines(args.in);
   const auto* vector = static_cast<const W*>(args.in.attention_vector);
-  for (std::size_t line = 0; line < lines; ++line)
-    for (std::size_t c = 0; c < pass.tile.count; ++c) {
-      W sum = 0;
-      for (std::int64_t p = 0; p < pieces; ++p)
-        sum += parts[(static_cast<std::size_t>(p) * lines + line) * kMostTileColumns + c];
-      const std::size_t column = pass.tile.first + c;
-      if (line == 0)
-        static_cast<W*>(args.grad_attention_vector)[column] = sum;
-      else if (args.grad_edge_weight != nullptr)
-        static_cast<W*>(args.grad_edge_weight)[(line - 1) * pass.leaky.row + column] =
-            sum * vector[column];
+  const auto* weight = static_cast<const W*>(rows.leaky.weight);
+  for (std::size_t c = 0; c < rows.tile.count; ++c) {
+    const std::size_t column = rows.tile.first + c;
+    W sum = sum_of_parts<W>(rows, lines, 0, c) + sum_of_parts<W>(sources, 1, 0, c);
+    for (std::size_t f = 0; f + 1 < lines; ++f) {
+      const std::size_t place = f * rows.leaky.row + column;
+      const W of_feature = sum_of_parts<W>(rows, lines, f + 1, c);
+      sum += weight[place] * of_feature;
+      if (args.grad_edge_weight != nullptr)
+        static_cast<W*>(args.grad_edge_weight)[place] = of_feature * vector[column];
     }
+    static_cast<W*>(args.grad_attention_vector)[column] = sum;
+  }
 }
 
 }  // namespace
 
-void merge_leaky_parts(const AttentionBackwardArgs& args, const LeakySums& pass) {
-  args.in.dtype == KernelType::kFloat64 ? merge_typed<double>(args, pass)
-                                        : merge_typed<float>(args, pass);
+void merge_leaky_parts(const AttentionBackwardArgs& args,
+                       const LeakySums& rows,
+                       const LeakySums& sources) {
+  args.in.dtype == KernelType::kFloat64 ? merge_typed<double>(args, rows, sources)
+                                        : merge_typed<float>(args, rows, sources);
 }
 
 }  // namespace regatta::cpu

@@ -2,36 +2,47 @@
 #pragma once
 
 #include "kernels/cpu/row_products.h"
+#include "kernels/cpu/slope_bits.h"
 #include "kernels/cpu/weighted_sums.h"
 
 namespace regatta::cpu {
 
-/// For every item sum_e weight_e LeakyReLU'(u_e), u as LeakyTerms says with the item's row and the
-/// table's; `finish` is called as by weighted_sums.
+/// For every item s = sum_e weight_e LeakyReLU'(u_e); `finish` is called as by weighted_sums.
+///
+/// The gradient of a needs no edge of its own: u_e is the row of its target plus that of its
+/// source plus x_e times the edges' weight W, so sum_e weight_e LeakyReLU(u_e) is the sum over rows
+/// of l s, over sources of r s, and over features of W sum_e x_e weight_e LeakyReLU'(u_e).
 struct LeakySums {
   KernelType dtype = KernelType::kFloat32;
   EdgeLists edges;
   HeadGroup group;
   const void* weight = nullptr;  ///< (w) [edges, group.stride] and 16 values that may be read
-  TileRows table;
   ColumnTile tile;
   std::size_t width = 0;
-  ItemRows rows;
-  LeakyTerms leaky;
-  /// Sums over all edges of weight LeakyReLU(u), and of x_f weight LeakyReLU'(u) for each feature
-  /// f, by EdgePieces: leaky_parts_bytes, or null.
+  ItemRows rows;  ///< of the items: l or r
+  SlopeBits bits;
+  const std::int64_t* edge = nullptr;  ///< place of each edge's bits; null: its own number
+  LeakyTerms leaky;                    ///< without features there are no lines of them
+  /// By EdgePieces, lines of columns: the sum of rows s, and for each feature f that of
+  /// x_f weight LeakyReLU'(u). leaky_parts_bytes.
   void* parts = nullptr;
   FinishSums finish = nullptr;
   const void* context = nullptr;
 };
 void leaky_sums(const LeakySums& pass);
 
-std::size_t leaky_parts_bytes(const AttentionInputs& in);
+/// Of a tile, for `lines` a piece.
+std::size_t leaky_parts_bytes(const EdgeLists& edges, std::size_t lines, KernelType dtype);
+/// Lines of the rows' parts; those of the sources have one.
+std::size_t leaky_row_lines(const AttentionInputs& in);
 
 /// Place of a tile's parts among those of a group's tiles, `before` columns from the first.
 std::size_t leaky_place(std::size_t before, KernelType dtype);
 
-/// Adds the parts of a tile in the order of the pieces: grad_attention_vector and grad_edge_weight.
-void merge_leaky_parts(const AttentionBackwardArgs& args, const LeakySums& pass);
+/// grad_attention_vector and grad_edge_weight of a tile, from the parts of its rows and sources in
+/// the order of the pieces.
+void merge_leaky_parts(const AttentionBackwardArgs& args,
+                       const LeakySums& rows,
+                       const LeakySums& sources);
 
 }  // namespace regatta::cpu

@@ -55,8 +55,9 @@ class LeakyTile {
     }
     return u;
   }
-  HWY_INLINE hn::Vec<D> activate(D d, hn::Vec<D> u) const {
-    return hn::IfThenElse(hn::Gt(u, hn::Zero(d)), u, hn::Mul(u, hn::Set(d, slope_)));
+  /// LeakyReLU of u, which is above 0 where `above` says so.
+  HWY_INLINE hn::Vec<D> activate(D d, hn::Mask<D> above, hn::Vec<D> u) const {
+    return hn::IfThenElse(above, u, hn::Mul(u, hn::Set(d, slope_)));
   }
 
   std::size_t features() const { return features_; }

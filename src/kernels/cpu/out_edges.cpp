@@ -53,9 +53,13 @@ EdgeLists in_edge_lists(const AttentionInputs& in) {
   return {in.rows, in.graph->in.indptr.data(), nullptr, in.graph->in.src.data()};
 }
 
+EdgeLists all_out_edges(const AttentionInputs& in) {
+  return {in.nodes, in.graph->out_ptr.data(), nullptr, in.graph->out_dst.data()};
+}
+
 EdgeLists out_edge_lists(const AttentionInputs& in, std::int64_t* ends) {
   const PreparedGraph& graph = *in.graph;
-  EdgeLists lists{in.nodes, graph.out_ptr.data(), nullptr, graph.out_dst.data()};
+  EdgeLists lists = all_out_edges(in);
   if (!rows_are_prefix(in))
     return lists;
   lists.end = ends;

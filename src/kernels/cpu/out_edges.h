@@ -12,6 +12,8 @@ namespace regatta::cpu {
 /// Lists of the sources' edges into the rows of `in`. `ends` [N] is written and used where the rows
 /// are a prefix of the graph's; null otherwise.
 EdgeLists out_edge_lists(const AttentionInputs& in, std::int64_t* ends);
+/// The same with the edges into rows beyond those of `in`.
+EdgeLists all_out_edges(const AttentionInputs& in);
 /// Lists of the rows' edges.
 EdgeLists in_edge_lists(const AttentionInputs& in);
 bool rows_are_prefix(const AttentionInputs& in);

@@ -42,10 +42,10 @@ RowAttention::RowAttention(const AttentionInputs& in)
   for (const TableShape& table :
        {key_table(widest), query_table(widest), message_table(in, widest), gradient_table(widest)})
     slot_bytes_ = std::max(slot_bytes_, CompactTables::bytes(table));
-  const EdgeLists out{in.nodes, in.graph->out_ptr.data(), nullptr, in.graph->out_dst.data()};
   // Tables that are read where they lie are small: a pass over all items fetches as fast.
-  by_blocks_ = slot_bytes_ > 0 && !shared_logits_ && in.message_dropout.probability == 0 &&
-               goes_by_blocks((one_table_ ? 1 : 2) * slot_bytes_, {in_edge_lists(in), out});
+  by_blocks_ =
+      slot_bytes_ > 0 && !shared_logits_ && in.message_dropout.probability == 0 &&
+      goes_by_blocks((one_table_ ? 1 : 2) * slot_bytes_, {in_edge_lists(in), all_out_edges(in)});
 }
 
 std::vector<HeadGroup> RowAttention::message_groups(const HeadGroup& group) const {

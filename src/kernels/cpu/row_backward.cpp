@@ -26,8 +26,8 @@ std::size_t size(std::int64_t count) {
 struct TileBytes {
   std::size_t packed = 0;
   std::size_t partial = 0;
-  std::size_t leaky = 0;
-  std::size_t leaky_of_tile = 0;
+  std::size_t bits = 0;    ///< an edge
+  std::size_t places = 0;  ///< of tiles, as leaky_place counts them
 
   TileBytes(const AttentionInputs& in, const RowAttention& plan) {
     for (const HeadGroup& group : plan.logit_groups()) {
@@ -44,12 +44,18 @@ struct TileBytes {
                            packed_tile_bytes(plan.gradient_table(messages))});
     }
     if (plan.gatv2())
-      leaky = leaky_of_tile = leaky_parts_bytes(in);
+      of_leaky(in, plan);
     if (plan.by_blocks())
       of_blocks(in, plan);
   }
 
  private:
+  void of_leaky(const AttentionInputs& in, const RowAttention& plan) {
+    const TableShape table = plan.key_table(plan.logit_groups().front());
+    bits = SlopeBits::bytes(table);
+    places = leaky_place(table.end - table.begin + 64 / working_bytes(in.dtype) - 1, in.dtype);
+  }
+
   /// All tiles of the widest group are on their way together.
   void of_blocks(const AttentionInputs& in, const RowAttention& plan) {
     const TableShape table = plan.key_table(plan.logit_groups().front());
@@ -57,7 +63,6 @@ struct TileBytes {
     const std::size_t columns = (table.end - table.begin + block - 1) / block * block;
     packed = CompactTables::kSlots * plan.slot_bytes();
     partial = partial == 0 ? 0 : size(in.nodes) * columns * working_bytes(in.dtype);
-    leaky *= leaky_place(columns, in.dtype);
   }
 };
 
@@ -73,6 +78,7 @@ void find_logits(const RowBackward& pass, const HeadGroup& group) {
   products.rows = {in.query, pass.plan.logit_row()};
   products.product = pass.memory.value;
   products.leaky = pass.plan.gatv2() ? &leaky : nullptr;
+  products.bits = pass.memory.bits;
   if (pass.plan.one_table()) {
     products.second_rows = {pass.memory.gradient, size(in.heads * in.width)};
     products.second_product = pass.memory.product;
@@ -181,15 +187,17 @@ void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const H
     find_edge_gradients(of_block, group, bits);
     block_row_gradients(of_block, group);
   });
-  end_row_gradients(pass, group);
   to_out_edges(pass, group);
-  tables.hold(0, pass.plan.query_table(group), in.query);
+  if (!pass.plan.gatv2())
+    tables.hold(0, pass.plan.query_table(group), in.query);
   tables.hold(1, pass.plan.gradient_table(group), pass.memory.gradient);
   for_edge_blocks(pass.out_edges, row_bytes, [&](const EdgeLists& block) {
     TileBuffer buffer(tables);
     block_source_gradients(
         {pass.args, pass.plan, pass.memory, pass.in_edges, block, pass.kept, buffer}, group);
   });
+  if (pass.plan.gatv2())
+    merge_gatv2_gradients(pass, group);
 }
 
 }  // namespace
@@ -219,8 +227,13 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   kept = parts.take(KeptQuad::bytes(in));
   kept_messages = static_cast<std::uint64_t*>(parts.take(kept_messages_bytes(in)));
   partial = parts.take(tiles.partial);
-  leaky_parts = parts.take(tiles.leaky);
-  leaky_tile_bytes = tiles.leaky_of_tile;
+  bits.stride = tiles.bits;
+  bits.base = static_cast<std::uint8_t*>(
+      parts.take(tiles.bits == 0 ? 0 : size(edges_of(in)) * tiles.bits + SlopeBits::kSlack));
+  row_parts_bytes = leaky_parts_bytes(in_edge_lists(in), leaky_row_lines(in), in.dtype);
+  source_parts_bytes = leaky_parts_bytes(all_out_edges(in), 1, in.dtype);
+  row_parts = parts.take(tiles.places * row_parts_bytes);
+  source_parts = parts.take(tiles.places * source_parts_bytes);
   tile = parts.take(tiles.packed);
   bytes = parts.taken();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/row_attention.h"
+#include "kernels/cpu/slope_bits.h"
 #include "kernels/cpu/weighted_sums.h"
 
 namespace regatta::cpu {
@@ -20,8 +21,11 @@ struct RowBackwardMemory {
   void* out_product;
   void* kept;
   void* partial;  ///< (w) [N, tile], by blocks [tiles, N, tile]: sums of several passes over a tile
-  void* leaky_parts;             ///< of one tile, by blocks of each
-  std::size_t leaky_tile_bytes;  ///< of a tile's parts
+  SlopeBits bits;   ///< of the in-edges of a group
+  void* row_parts;  ///< of LeakySums, of each tile
+  void* source_parts;
+  std::size_t row_parts_bytes;  ///< of a tile
+  std::size_t source_parts_bytes;
   std::uint64_t* kept_messages;  ///< [N] of one tile
   void* tile;                    ///< by blocks, CompactTables
   std::size_t bytes;
@@ -43,12 +47,11 @@ struct RowBackward {
 void dot_gradients(const RowBackward& pass, const HeadGroup& group);
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
 
-/// The same by blocks: the part that sums over the in-edges of a block, once for all blocks before
-/// and after it, and the part that sums over the out-edges of a block, when all of the first is
-/// done.
+/// The same by blocks: what comes before all blocks, the part that sums over the in-edges of a
+/// block, that over the out-edges of a block, when all of the first is done, and what ends gatv2's.
 void begin_row_gradients(const RowBackward& pass, const HeadGroup& group);
 void block_row_gradients(const RowBackward& pass, const HeadGroup& group);
-void end_row_gradients(const RowBackward& pass, const HeadGroup& group);
 void block_source_gradients(const RowBackward& pass, const HeadGroup& group);
+void merge_gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
 
 }  // namespace regatta::cpu

@@ -185,70 +185,78 @@ void value_gradient(const RowBackward& pass, const HeadGroup& group) {
   }
 }
 
-LeakySums leaky_of(const RowBackward& pass, const HeadGroup& group) {
+std::vector<ColumnTile> key_tiles(const RowBackward& pass, const HeadGroup& group) {
+  return sum_tiles(pass.plan.key_table(group), pass.plan.by_blocks());
+}
+
+LeakySums leaky_of(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
   LeakySums sums;
   sums.dtype = pass.args.in.dtype;
   sums.group = group;
+  sums.tile = tile;
   sums.width = size(pass.args.in.width);
+  sums.bits = pass.memory.bits;
   sums.leaky = pass.plan.leaky_terms();
   sums.finish = gradient_store(sums.dtype);
   return sums;
 }
 
-std::vector<ColumnTile> key_tiles(const RowBackward& pass, const HeadGroup& group) {
-  return sum_tiles(pass.plan.key_table(group), pass.plan.by_blocks());
+/// Those of a tile among the parts of a group's tiles, `bytes` each.
+void* parts_of(const RowBackward& pass,
+               const HeadGroup& group,
+               const ColumnTile& tile,
+               void* parts,
+               std::size_t bytes) {
+  const std::size_t before = tile.first - pass.plan.key_table(group).begin;
+  return static_cast<std::byte*>(parts) + bytes * leaky_place(before, pass.args.in.dtype);
 }
 
-/// What the rows' sums of a tile read and leave; all but the table.
 LeakySums leaky_row_sums(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
-  const AttentionInputs& in = pass.args.in;
-  LeakySums sums = leaky_of(pass, group);
+  LeakySums sums = leaky_of(pass, group, tile);
   sums.edges = pass.in_edges;
   sums.weight = pass.memory.product;
-  sums.rows = {in.query, pass.plan.logit_row()};
-  sums.tile = tile;
-  const std::size_t before =
-      pass.plan.by_blocks() ? tile.first - pass.plan.key_table(group).begin : 0;
-  sums.parts = static_cast<std::byte*>(pass.memory.leaky_parts) +
-               pass.memory.leaky_tile_bytes * leaky_place(before, in.dtype);
+  sums.rows = {pass.args.in.query, pass.plan.logit_row()};
+  sums.parts = parts_of(pass, group, tile, pass.memory.row_parts, pass.memory.row_parts_bytes);
   return sums;
 }
 
-/// Gradients of l, and the parts of those of a and of the edges' weight.
-void gatv2_row_gradients(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
-  const AttentionInputs& in = pass.args.in;
-  LeakySums sums = leaky_row_sums(pass, group, tile);
-  GradientStore store = store_to(pass, pass.args.grad_query, pass.plan.logit_row());
-  store.vector = in.attention_vector;
-  sums.context = &store;
-  sums.table = pass.buffer.pack(pass.plan.key_table(group), tile, in.value);
-  leaky_sums(sums);
+LeakySums leaky_source_sums(const RowBackward& pass,
+                            const HeadGroup& group,
+                            const ColumnTile& tile) {
+  LeakySums sums = leaky_of(pass, group, tile);
+  sums.edges = pass.out_edges;
+  sums.weight = pass.memory.out_product;
+  sums.rows = {pass.args.in.value, pass.plan.logit_row()};
+  sums.edge = pass.args.in.graph->out_edge.data();
+  sums.leaky.weight = nullptr;
+  sums.parts =
+      parts_of(pass, group, tile, pass.memory.source_parts, pass.memory.source_parts_bytes);
+  return sums;
 }
 
-void merge_row_gradients(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
-  merge_leaky_parts(pass.args, leaky_row_sums(pass, group, tile));
+/// Gradient of l.
+void gatv2_row_gradients(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
+  LeakySums sums = leaky_row_sums(pass, group, tile);
+  GradientStore store = store_to(pass, pass.args.grad_query, pass.plan.logit_row());
+  store.vector = pass.args.in.attention_vector;
+  sums.context = &store;
+  leaky_sums(sums);
 }
 
 /// Gradient of r: as source of a logit and as message.
 void gatv2_source_gradients(const RowBackward& pass, const HeadGroup& group) {
   const AttentionInputs& in = pass.args.in;
-  LeakySums logits = leaky_of(pass, group);
-  logits.edges = pass.out_edges;
-  logits.weight = pass.memory.out_product;
-  logits.rows = {in.value, pass.plan.logit_row()};
-  logits.leaky.edge = in.graph->out_edge.data();
   WeightedSums messages =
       sums_of(pass, group, pass.out_edges, pass.memory.out_value, size(in.width));
-  const TableShape table = pass.plan.query_table(group);
   const TableShape gradients = pass.plan.gradient_table(group);
-  for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, pass.plan.by_blocks()))) {
-    GradientStore partial = partial_store(pass, table, tile);
+  for (const ColumnTile& tile : std::views::reverse(key_tiles(pass, group))) {
+    GradientStore partial = partial_store(pass, pass.plan.key_table(group), tile);
     const GradientStore last = final_store(pass, partial);
     partial.vector = in.attention_vector;
+    LeakySums logits = leaky_source_sums(pass, group, tile);
     logits.context = &partial;
-    logits.tile = messages.tile = tile;
-    logits.table = pass.buffer.pack(table, tile, in.query);
     leaky_sums(logits);
+    messages.tile = tile;
     messages.table = pass.buffer.pack(gradients, tile, pass.memory.gradient);
     run_message_sums(pass, messages, last);
   }
@@ -272,11 +280,15 @@ void dot_gradients(const RowBackward& pass, const HeadGroup& group) {
 }
 
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group) {
-  for (const ColumnTile& tile : std::views::reverse(key_tiles(pass, group))) {
-    gatv2_row_gradients(pass, group, tile);
-    merge_row_gradients(pass, group, tile);
-  }
+  for (const ColumnTile& tile : key_tiles(pass, group)) gatv2_row_gradients(pass, group, tile);
   gatv2_source_gradients(pass, group);
+  merge_gatv2_gradients(pass, group);
+}
+
+void merge_gatv2_gradients(const RowBackward& pass, const HeadGroup& group) {
+  for (const ColumnTile& tile : key_tiles(pass, group))
+    merge_leaky_parts(
+        pass.args, leaky_row_sums(pass, group, tile), leaky_source_sums(pass, group, tile));
 }
 
 void begin_row_gradients(const RowBackward& pass, const HeadGroup& group) {
@@ -292,11 +304,6 @@ void block_row_gradients(const RowBackward& pass, const HeadGroup& group) {
   for (const ColumnTile& tile : std::views::reverse(key_tiles(pass, group)))
     pass.plan.gatv2() ? gatv2_row_gradients(pass, group, tile)
                       : SharedTable(pass, group).row_sums(tile);
-}
-
-void end_row_gradients(const RowBackward& pass, const HeadGroup& group) {
-  if (pass.plan.gatv2())
-    for (const ColumnTile& tile : key_tiles(pass, group)) merge_row_gradients(pass, group, tile);
 }
 
 void block_source_gradients(const RowBackward& pass, const HeadGroup& group) {

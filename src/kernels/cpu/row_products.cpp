@@ -8,8 +8,10 @@
 // clang-format on
 
 #include "kernels/cpu/edge_pieces.h"
+#include "kernels/cpu/item_rows-inl.h"
 #include "kernels/cpu/leaky_tile-inl.h"
 #include "kernels/cpu/row_products.h"
+#include "kernels/cpu/slope_bits-inl.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -19,7 +21,7 @@ namespace {
 enum class Logit { kProduct, kLeaky, kLeakyWithFeatures };
 
 /// Of tiles of kBlocks blocks that are summed by parts of kPart.
-template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit, bool kTwo>
+template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit, bool kTwo, bool kBits>
 class TileProducts {
   using W = Working<S>;
   using D = BlockTag<W>;
@@ -37,7 +39,8 @@ class TileProducts {
         leaky_(pass.leaky, pass.tile),
         heads_(pass.tile, pass.group, pass.width),
         product_(static_cast<W*>(pass.product)),
-        second_(static_cast<W*>(pass.second_product)) {}
+        second_(static_cast<W*>(pass.second_product)),
+        bits_(pass.bits.tile(pass.tile.first - pass.group.first * pass.width)) {}
 
   void run(const EdgePieces& pieces) const {
     pieces.run([&](const EdgePiece& piece) { run_piece(piece); });
@@ -50,9 +53,9 @@ class TileProducts {
     V second[kVectors];
     for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
       const std::int64_t k = i - piece.items.begin;
-      load_item(d, pass_.rows, i, fixed);
+      load_row(d, pass_.rows, i, fixed);
       if (kTwo)
-        load_item(d, pass_.second_rows, i, second);
+        load_row(d, pass_.second_rows, i, second);
       if (kParts > 1 || heads_.one())
         one_head(d, piece.begin[k], piece.end[k], fixed, second);
       else
@@ -60,22 +63,24 @@ class TileProducts {
     }
   }
 
-  HWY_INLINE void load_item(D d, const ItemRows& rows, std::int64_t i, V* to) const {
-    load_tile_row(d,
-                  static_cast<const S*>(rows.base) + static_cast<std::size_t>(i) * rows.stride +
-                      pass_.tile.first,
-                  pass_.tile.count,
-                  kVectors,
-                  to);
+  HWY_INLINE void load_row(D d, const ItemRows& rows, std::int64_t i, V* to) const {
+    load_item<S>(d, rows, pass_.tile, i, pass_.edges.count, kVectors, to);
   }
 
   /// Factors of column vector v whose product the logit sums.
   HWY_INLINE V term(D d, std::size_t v, std::int64_t e, V row, V fixed) const {
     if constexpr (kLeaky)
-      return hn::Mul(leaky_.vector(d, v),
-                     leaky_.activate(d, leaky_.add(d, v, e, hn::Add(row, fixed))));
+      return hn::Mul(leaky_.vector(d, v), leaky_value(d, v, e, row, fixed));
     else
       return hn::Mul(row, fixed);
+  }
+
+  HWY_INLINE V leaky_value(D d, std::size_t v, std::int64_t e, V row, V fixed) const {
+    const V u = leaky_.add(d, v, e, hn::Add(row, fixed));
+    const auto above = hn::Gt(u, hn::Zero(d));
+    if constexpr (kBits)
+      store_slope_bits(d, above, v, bits_ + static_cast<std::size_t>(e) * pass_.bits.stride);
+    return leaky_.activate(d, above, u);
   }
 
   HWY_INLINE void sum_edge(D d,
@@ -94,9 +99,7 @@ class TileProducts {
       const std::size_t v = part * kPartVectors + k;
       const auto x = load_storage(d, row + v * kLanes);
       if constexpr (kLeaky)
-        sum = hn::MulAdd(leaky_.vector(d, v),
-                         leaky_.activate(d, leaky_.add(d, v, e, hn::Add(x, fixed[v]))),
-                         sum);
+        sum = hn::MulAdd(leaky_.vector(d, v), leaky_value(d, v, e, x, fixed[v]), sum);
       else
         sum = hn::MulAdd(x, fixed[v], sum);
       if constexpr (kTwo)
@@ -106,48 +109,66 @@ class TileProducts {
 
   HWY_INLINE void one_head(
       D d, std::int64_t begin, std::int64_t end, const V* fixed, const V* second) const {
-    const std::size_t stride = pass_.group.stride;
-    const std::size_t head = heads_.first();
-    std::int64_t e = begin;
 #if HWY_TARGET != HWY_SCALAR
     if constexpr (sizeof(W) == 4) {
-      for (; stride == 1 && e + 4 <= end; e += 4) {
-        V sum[4];
-        V sum2[4];
-        HWY_UNROLL(4)
-        for (std::size_t part = 0; part < kParts; ++part) {
-          HWY_UNROLL(4)
-          for (std::int64_t k = 0; k < 4; ++k)
-            sum_edge(d, e + k, part, fixed, second, sum[k], sum2[k]);
-          store_four(d, sum, part > 0 || pass_.add, product_ + e);
-          if constexpr (kTwo)
-            store_four(d, sum2, part > 0 || pass_.add, second_ + e);
-        }
-      }
+      if (pass_.group.stride == 1)
+        return by_four(d, begin, end, fixed, second);
     }
 #endif
-    for (; e < end; ++e) {
-      const auto at = static_cast<std::size_t>(e) * stride;
+    for (std::int64_t e = begin; e < end; ++e) {
+      const auto at = static_cast<std::size_t>(e) * pass_.group.stride;
       if (!pass_.add)
         clear(at);
       for (std::size_t part = 0; part < kParts; ++part) {
         V sum;
         V sum2;
         sum_edge(d, e, part, fixed, second, sum, sum2);
-        product_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum));
+        product_[at + heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum));
         if constexpr (kTwo)
-          second_[at + head] += hn::GetLane(hn::SumOfLanes(d, sum2));
+          second_[at + heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum2));
       }
     }
   }
 
 #if HWY_TARGET != HWY_SCALAR
-  HWY_INLINE void store_four(D d, const V* sum, bool add, W* to) const {
+  /// Edges of a group of one head.
+  HWY_INLINE void by_four(
+      D d, std::int64_t e, std::int64_t end, const V* fixed, const V* second) const {
+    for (; e + 4 <= end; e += 4) some_edges<4>(d, e, fixed, second);
+    switch (end - e) {
+      case 3:
+        return some_edges<3>(d, e, fixed, second);
+      case 2:
+        return some_edges<2>(d, e, fixed, second);
+      case 1:
+        return some_edges<1>(d, e, fixed, second);
+      default:
+        return;
+    }
+  }
+
+  template <std::size_t kCount>
+  HWY_INLINE void some_edges(D d, std::int64_t e, const V* fixed, const V* second) const {
+    V sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+    V sum2[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+    HWY_UNROLL(4)
+    for (std::size_t part = 0; part < kParts; ++part) {
+      HWY_UNROLL(4)
+      for (std::size_t k = 0; k < kCount; ++k)
+        sum_edge(d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
+      store_some<kCount>(d, sum, part > 0 || pass_.add, product_ + e);
+      if constexpr (kTwo)
+        store_some<kCount>(d, sum2, part > 0 || pass_.add, second_ + e);
+    }
+  }
+
+  template <std::size_t kCount>
+  HWY_INLINE void store_some(D d, const V* sum, bool add, W* to) const {
     const hn::FixedTag<W, 4> four;
     auto total = sum_four(d, sum);
     if (add)
-      total = hn::Add(total, hn::LoadU(four, to));
-    hn::StoreU(total, four, to);
+      total = hn::Add(total, load_storage_n(four, static_cast<const W*>(to), kCount));
+    store_storage_n(total, four, to, kCount);
   }
 #endif
 
@@ -185,15 +206,19 @@ class TileProducts {
   TileHeads<W, kVectors * kLanes> heads_;
   W* product_;
   W* second_;
+  std::uint8_t* bits_;
 };
 
 template <class S, std::size_t kBlocks, std::size_t kPart = kBlocks>
 void run_blocks(const RowProducts& pass) {
   const EdgePieces pieces(pass.edges);
   const auto run_logit = [&]<Logit kLogit>() {
+    constexpr bool kLeaky = kLogit != Logit::kProduct;
+    if (kLeaky && pass.bits.base == nullptr)
+      return TileProducts<S, kBlocks, kPart, kLogit, false, false>(pass).run(pieces);
     pass.second_product != nullptr
-        ? TileProducts<S, kBlocks, kPart, kLogit, true>(pass).run(pieces)
-        : TileProducts<S, kBlocks, kPart, kLogit, false>(pass).run(pieces);
+        ? TileProducts<S, kBlocks, kPart, kLogit, true, kLeaky>(pass).run(pieces)
+        : TileProducts<S, kBlocks, kPart, kLogit, false, kLeaky>(pass).run(pieces);
   };
   if (pass.leaky == nullptr)
     run_logit.template operator()<Logit::kProduct>();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/slope_bits.h"
 #include "kernels/cpu/weighted_sums.h"
 
 #include <cstddef>
@@ -46,6 +47,7 @@ struct RowProducts {
   void* second_product = nullptr;  ///< as product, with second_rows
   bool add = false;                ///< to what is there; false: overwrites all heads of the group
   const LeakyTerms* leaky = nullptr;
+  SlopeBits bits{};  ///< of gatv2: written where given
 };
 
 void row_products(const RowProducts& pass);

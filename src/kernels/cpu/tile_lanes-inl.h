@@ -1,4 +1,4 @@
-// Rows of a tile in vectors, and sums of its columns by head. Per-target header of Highway.
+// Rows that edges fetch from a tile, and sums of its columns by head. Per-target header of Highway.
 #if defined(REGATTA_KERNELS_CPU_TILE_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef REGATTA_KERNELS_CPU_TILE_LANES_INL_H_
 #undef REGATTA_KERNELS_CPU_TILE_LANES_INL_H_
@@ -20,16 +20,6 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-/// `count` elements of a row in `vectors` vectors, 0 beyond.
-template <class D, class S>
-HWY_INLINE void load_tile_row(
-    D d, const S* from, std::size_t count, std::size_t vectors, hn::Vec<D>* to) {
-  const std::size_t lanes = hn::Lanes(d);
-  for (std::size_t v = 0; v < vectors; ++v)
-    to[v] =
-        v * lanes < count ? load_storage_n(d, from + v * lanes, count - v * lanes) : hn::Zero(d);
-}
 
 /// Asks for row j of a tile of kBlocks blocks, or for all its columns that are wanted.
 template <class S, std::size_t kBlocks>
