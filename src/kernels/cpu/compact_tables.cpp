@@ -46,8 +46,10 @@ TileRows CompactTables::tile(const TableShape& table,
   const std::size_t element = storage_bytes(table.dtype);
   TileRows view = held->copy;
   view.prefetch = view.prefetch && asks;
-  view.wanted = view.base;
-  view.wanted_bytes = (table.end - table.begin) * element;
+  if (tile.count < table.end - table.begin) {
+    view.wanted = view.base;
+    view.wanted_bytes = (table.end - table.begin) * element;
+  }
   view.base = static_cast<const std::byte*>(view.base) + (tile.first - table.begin) * element;
   return view;
 }

@@ -41,8 +41,8 @@ class Softmax {
   }
 
  private:
-  /// A row of as many blocks stays in registers.
-  static constexpr std::size_t kShortBlocks = 4;
+  /// A row of as many vectors stays in registers.
+  static constexpr std::size_t kShortVectors = 4;
 
   /// Of a row, or of a hub's part.
   struct Totals {
@@ -68,7 +68,7 @@ class Softmax {
     for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
       const std::int64_t k = i - piece.items.begin;
       const EdgeRange row(piece.begin[k], piece.end[k]);
-      if (!terms_.any() && values(row) <= kShortBlocks * kBlockValues<W>) {
+      if (!terms_.any() && values(row) <= kShortVectors * BlockVectors<W>::kLanes) {
         short_row(static_cast<std::size_t>(i), row);
         continue;
       }
@@ -110,26 +110,38 @@ class Softmax {
     return hn::Div(hn::Mul(w, hn::Load(d, factor.lane + lane)), sum);
   }
 
-  /// logits, exponentiate and normalise, with the row's values in registers: the same operations.
   HWY_INLINE void short_row(std::size_t i, EdgeRange row) const {
+    const std::size_t count = values(row);
+    constexpr std::size_t kLanes = BlockVectors<W>::kLanes;
+    if (count <= kLanes)
+      return in_registers<1>(i, row);
+    if (count <= 2 * kLanes)
+      return in_registers<2>(i, row);
+    count <= 3 * kLanes ? in_registers<3>(i, row) : in_registers<kShortVectors>(i, row);
+  }
+
+  /// logits, exponentiate and normalise of a row of kVectors vectors: the same operations.
+  template <std::size_t kVectors>
+  HWY_INLINE void in_registers(std::size_t i, EdgeRange row) const {
     const BlockTag<W> d;
     using V = hn::Vec<BlockTag<W>>;
     constexpr std::size_t kBlock = BlockVectors<W>::kVectors, kLanes = BlockVectors<W>::kLanes;
     W* value = first_value(row);
     const std::size_t count = values(row);
-    const std::size_t vectors = (count + kLanes - 1) / kLanes;
-    V x[kShortBlocks * kBlock];
+    V x[kVectors];
     BlockVectors<W> maximum, sum;
     maximum.set(-std::numeric_limits<W>::infinity());
     sum.set(0);
-    for (std::size_t v = 0; v < vectors; ++v) {
+    HWY_UNROLL(4)
+    for (std::size_t v = 0; v < kVectors; ++v) {
       const std::size_t left = count - v * kLanes;
       x[v] = hn::Mul(load_values(d, value + v * kLanes, left), hn::Set(d, scale_));
       V& largest = maximum.vector[v % kBlock];
       largest = larger_of(d, largest, x[v], left);
     }
     maximum.spread(group_.stride, larger());
-    for (std::size_t v = 0; v < vectors; ++v) {
+    HWY_UNROLL(4)
+    for (std::size_t v = 0; v < kVectors; ++v) {
       x[v] = exponential(d, x[v], maximum.vector[v % kBlock], count - v * kLanes);
       sum.vector[v % kBlock] = hn::Add(sum.vector[v % kBlock], x[v]);
     }
@@ -140,7 +152,8 @@ class Softmax {
     store_logsumexp(i, count == 0, totals);
     LaneBlock<W> factor;
     factor.set(1);
-    for (std::size_t v = 0; v < vectors; ++v) {
+    HWY_UNROLL(4)
+    for (std::size_t v = 0; v < kVectors; ++v) {
       const std::size_t at = v * kLanes;
       const auto share = weight(d, x[v], sum.vector[v % kBlock], row, at, count - at, factor);
       store_values(share, d, value + at, count - at);
