@@ -34,7 +34,6 @@ class LeakyTile {
     row_ = terms->row;
     x_ = static_cast<const W*>(terms->x);
     weight_ = features_ == 0 ? nullptr : static_cast<const W*>(terms->weight) + tile.first;
-    edge_ = terms->edge;
     if (terms->vector != nullptr)
       std::copy_n(
           static_cast<const W*>(terms->vector) + tile.first, std::min(count_, kColumns), vector_);
@@ -46,7 +45,7 @@ class LeakyTile {
   /// u plus x_e weight.
   HWY_INLINE hn::Vec<D> add(D d, std::size_t v, std::int64_t e, hn::Vec<D> u) const {
     if constexpr (kFeatures) {
-      const W* x = features_of(e);
+      const W* x = x_ + static_cast<std::size_t>(e) * features_;
       const std::size_t done = v * hn::Lanes(d);
       if (done < count_)
         for (std::size_t f = 0; f < features_; ++f)
@@ -60,12 +59,6 @@ class LeakyTile {
     return hn::IfThenElse(above, u, hn::Mul(u, hn::Set(d, slope_)));
   }
 
-  std::size_t features() const { return features_; }
-  W slope() const { return slope_; }
-  const W* features_of(std::int64_t e) const {
-    return x_ + static_cast<std::size_t>(edge_ == nullptr ? e : edge_[e]) * features_;
-  }
-
  private:
   std::size_t count_;
   W slope_ = 0;
@@ -73,7 +66,6 @@ class LeakyTile {
   std::size_t row_ = 0;
   const W* x_ = nullptr;
   const W* weight_ = nullptr;
-  const std::int64_t* edge_ = nullptr;
   alignas(64) W vector_[kColumns] = {};
 };
 

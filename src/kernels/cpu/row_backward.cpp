@@ -230,8 +230,10 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   bits.stride = tiles.bits;
   bits.base = static_cast<std::uint8_t*>(
       parts.take(tiles.bits == 0 ? 0 : size(edges_of(in)) * tiles.bits + SlopeBits::kSlack));
-  row_parts_bytes = leaky_parts_bytes(in_edge_lists(in), leaky_row_lines(in), in.dtype);
-  source_parts_bytes = leaky_parts_bytes(all_out_edges(in), 1, in.dtype);
+  if (plan.gatv2()) {
+    row_parts_bytes = leaky_parts_bytes(in_edge_lists(in), leaky_row_lines(in), in.dtype);
+    source_parts_bytes = leaky_parts_bytes(all_out_edges(in), 1, in.dtype);
+  }
   row_parts = parts.take(tiles.places * row_parts_bytes);
   source_parts = parts.take(tiles.places * source_parts_bytes);
   tile = parts.take(tiles.packed);

@@ -24,8 +24,8 @@ struct RowBackwardMemory {
   SlopeBits bits;   ///< of the in-edges of a group
   void* row_parts;  ///< of LeakySums, of each tile
   void* source_parts;
-  std::size_t row_parts_bytes;  ///< of a tile
-  std::size_t source_parts_bytes;
+  std::size_t row_parts_bytes = 0;  ///< of a tile
+  std::size_t source_parts_bytes = 0;
   std::uint64_t* kept_messages;  ///< [N] of one tile
   void* tile;                    ///< by blocks, CompactTables
   std::size_t bytes;

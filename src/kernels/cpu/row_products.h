@@ -18,8 +18,6 @@ struct LeakyTerms {
   std::size_t features = 0;
   const void* x = nullptr;       ///< (w) [E,features]
   const void* weight = nullptr;  ///< (w) [features,row]
-  const std::int64_t* edge =
-      nullptr;  ///< row of x for each edge of the lists; null: its own number
 };
 
 /// Rows of the items, in the storage type; row i starts at base + i * stride.

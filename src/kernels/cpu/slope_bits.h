@@ -1,5 +1,5 @@
-// Where gatv2's LeakyReLU bends: a bit for each edge and column of a group of heads, 1 where u <=
-// 0.
+// The side of LeakyReLU's kink on which each u of gatv2 lies: a bit for each edge and column of a
+// group of heads, 1 where u > 0.
 //
 // The forward's u is found again by the products that begin a backward. With these bits nothing
 // after them needs u: sums of LeakyReLU'(u) by row and by source read 8 bytes an edge for 64
