@@ -140,12 +140,12 @@ copy_libraries() {
   objdump -T "${programs[@]}" 2>/dev/null | grep -o 'GLIBCXX_[0-9.]*' | sort -uV | tail -n 1 >"$target/share/glibcxx_version"
 }
 
-# No debug symbols, and no search path of this machine: the start scripts say where libraries lie.
+# No symbols but those that loading needs, and no search path of this machine: the start scripts say where libraries lie.
 clean_binaries() {
   local binaries
   mapfile -t binaries < <(find "$target" -type f \( -path '*/bin/*' -o -path '*/tests/*' -o -name '*.so*' \))
   chmod u+w "${binaries[@]}"
-  strip --strip-debug "${binaries[@]}"
+  strip --strip-unneeded "${binaries[@]}"
   cmake -P "$regatta_root/launch/bundle/remove_rpath.cmake" "${binaries[@]}" >/dev/null 2>&1 ||
     die "the search paths of the building machine could not be removed from the files in $target" 1
 }
