@@ -31,6 +31,9 @@ class TileProducts {
   static constexpr std::size_t kParts = kBlocks / kPart;
   static constexpr std::size_t kPartVectors = kVectors / kParts;
   static constexpr bool kLeaky = kLogit != Logit::kProduct;
+  /// A tile may have four heads of eight columns.
+  static constexpr bool kEights =
+      HWY_TARGET != HWY_SCALAR && sizeof(W) == 4 && kVectors * kLanes == 4 * 8;
 
  public:
   explicit TileProducts(const RowProducts& pass)
@@ -180,11 +183,13 @@ class TileProducts {
 
   HWY_INLINE void many_heads(
       D d, std::int64_t begin, std::int64_t end, const V* fixed, const V* second) const {
+    const bool eights = kEights && pass_.group.stride == 4 && heads_.eights();
     V terms[kVectors];
     V terms2[kVectors];
     for (std::int64_t e = begin; e < end; ++e) {
       const S* row = table_.row(e);
       table_.template prefetch<kBlocks>(e);
+      HWY_UNROLL(8)
       for (std::size_t v = 0; v < kVectors; ++v) {
         const auto x = load_storage(d, row + v * kLanes);
         terms[v] = term(d, v, e, x, fixed[v]);
@@ -192,11 +197,27 @@ class TileProducts {
           terms2[v] = hn::Mul(x, second[v]);
       }
       const auto at = static_cast<std::size_t>(e) * pass_.group.stride;
+      if (eights) {
+        store_eights(d, terms, product_ + at);
+        if constexpr (kTwo)
+          store_eights(d, terms2, second_ + at);
+        continue;
+      }
       if (!pass_.add)
         clear(at);
       heads_.add_sums(d, terms, product_ + at);
       if constexpr (kTwo)
         heads_.add_sums(d, terms2, second_ + at);
+    }
+  }
+
+  HWY_INLINE void store_eights(D d, const V* terms, W* to) const {
+    if constexpr (kEights) {
+      const hn::FixedTag<W, 4> four;
+      auto total = sum_eights(d, terms);
+      if (pass_.add)
+        total = hn::Add(total, hn::LoadU(four, to));
+      hn::StoreU(total, four, to);
     }
   }
 

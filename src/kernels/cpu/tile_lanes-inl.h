@@ -6,6 +6,7 @@
 #define REGATTA_KERNELS_CPU_TILE_LANES_INL_H_
 #endif
 
+#include "kernels/cpu/lane_sums-inl.h"
 #include "kernels/cpu/row_products.h"
 #include "kernels/cpu/storage_lanes-inl.h"
 
@@ -58,62 +59,12 @@ class TileTable {
   std::int64_t last_;
 };
 
-#if HWY_TARGET != HWY_SCALAR
-/// The sum of a vector's 128-bit blocks.
-template <class D>
-HWY_INLINE auto add_blocks(D d, hn::Vec<D> v) {
-  if constexpr (hn::MaxLanes(D()) <= 4) {
-    return v;
-  } else {
-    const hn::Half<D> half;
-    return add_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-  }
-}
-
-/// Sum of each of four vectors, in the order of the vectors.
-template <class D>
-HWY_INLINE auto sum_four(D d, const hn::Vec<D>* v) {
-  static_assert(sizeof(hn::TFromD<D>) == 4);
-  const hn::RepartitionToWide<D> wide;
-  const auto pairs = [&](hn::Vec<D> a, hn::Vec<D> b) HWY_ATTR {
-    return hn::BitCast(wide, hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b)));
-  };
-  const auto ab = pairs(v[0], v[1]);
-  const auto cd = pairs(v[2], v[3]);
-  const auto blocks = hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, ab, cd)),
-                              hn::BitCast(d, hn::InterleaveUpper(wide, ab, cd)));
-  return add_blocks(d, blocks);
-}
-#endif
-
-/// Lanes of each `segment`, a power of two, replaced by their sum.
-template <class D>
-HWY_INLINE hn::Vec<D> sum_segments(D d, hn::Vec<D> v, std::size_t segment) {
-  if constexpr (hn::MaxLanes(D()) >= 2) {
-    if (segment >= 2)
-      v = hn::Add(v, hn::Reverse2(d, v));
-  }
-  if constexpr (hn::MaxLanes(D()) >= 4) {
-    if (segment >= 4)
-      v = hn::Add(v, hn::Reverse4(d, v));
-  }
-  if constexpr (hn::MaxLanes(D()) >= 8) {
-    if (segment >= 8)
-      v = hn::Add(v, hn::Reverse8(d, v));
-  }
-  if constexpr (hn::MaxLanes(D()) >= 16) {
-    if (segment >= 16)
-      v = hn::Add(v, hn::Reverse(d, v));
-  }
-  return v;
-}
-
 /// Which head of the group each column of a tile belongs to.
 template <class W, std::size_t kColumns>
 class TileHeads {
  public:
   TileHeads(const ColumnTile& tile, const HeadGroup& group, std::size_t width)
-      : count_(tile.count), first_(tile.first / width - group.first) {
+      : count_(tile.count), first_(tile.first / width - group.first), width_(width) {
     for (std::size_t c = 0; c < kColumns; ++c)
       head_[c] = static_cast<std::uint32_t>((tile.first + std::min(c, tile.count - 1)) / width -
                                             group.first);
@@ -123,6 +74,10 @@ class TileHeads {
 
   bool one() const { return head_[0] == head_[kColumns - 1]; }
   std::size_t first() const { return first_; }
+  /// Four whole heads of eight columns, all of a group.
+  bool eights() const {
+    return kColumns == 4 * 8 && count_ == kColumns && first_ == 0 && width_ == 8;
+  }
 
   /// to[h] += the sum of the lanes of head h. Lanes of a head that share a vector are added first
   /// where heads fill powers of two.
@@ -138,6 +93,7 @@ class TileHeads {
  private:
   std::size_t count_;
   std::size_t first_;
+  std::size_t width_;
   std::size_t segment_;  ///< columns that sum_segments has added up
   std::uint32_t head_[kColumns];
 };
