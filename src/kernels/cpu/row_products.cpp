@@ -159,19 +159,19 @@ class TileProducts {
       HWY_UNROLL(4)
       for (std::size_t k = 0; k < kCount; ++k)
         sum_edge(d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
-      store_some<kCount>(d, sum, part > 0 || pass_.add, product_ + e);
+      store_some<kCount>(sum_four(d, sum), part > 0 || pass_.add, product_ + e);
       if constexpr (kTwo)
-        store_some<kCount>(d, sum2, part > 0 || pass_.add, second_ + e);
+        store_some<kCount>(sum_four(d, sum2), part > 0 || pass_.add, second_ + e);
     }
   }
 
+  /// The first kCount of four sums.
   template <std::size_t kCount>
-  HWY_INLINE void store_some(D d, const V* sum, bool add, W* to) const {
+  HWY_INLINE void store_some(hn::Vec<hn::FixedTag<W, 4>> sums, bool add, W* to) const {
     const hn::FixedTag<W, 4> four;
-    auto total = sum_four(d, sum);
     if (add)
-      total = hn::Add(total, load_storage_n(four, static_cast<const W*>(to), kCount));
-    store_storage_n(total, four, to, kCount);
+      sums = hn::Add(sums, load_storage_n(four, static_cast<const W*>(to), kCount));
+    store_storage_n(sums, four, to, kCount);
   }
 #endif
 
@@ -212,13 +212,8 @@ class TileProducts {
   }
 
   HWY_INLINE void store_eights(D d, const V* terms, W* to) const {
-    if constexpr (kEights) {
-      const hn::FixedTag<W, 4> four;
-      auto total = sum_eights(d, terms);
-      if (pass_.add)
-        total = hn::Add(total, hn::LoadU(four, to));
-      hn::StoreU(total, four, to);
-    }
+    if constexpr (kEights)
+      store_some<4>(sum_eights(d, terms), pass_.add, to);
   }
 
   const RowProducts& pass_;
