@@ -20,13 +20,15 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Edges ahead of the one in hand whose rows are asked for, into the second-level cache: it takes
-/// twice as many requests as the first and holds them all.
-inline constexpr std::int64_t kRowsAhead = 32;
+/// Edges ahead of the one in hand whose rows are asked for.
+inline constexpr std::int64_t kRowsAhead = 48;
 
-template <class T>
+/// Where what is asked for goes: the first-level cache or the second.
+enum class Into { kFirstLevel, kSecondLevel };
+
+template <Into kLevel = Into::kSecondLevel, class T>
 HWY_INLINE void prefetch_ahead(const T* at) {
-  __builtin_prefetch(at, 0, 2);
+  __builtin_prefetch(at, 0, kLevel == Into::kFirstLevel ? 3 : 2);
 }
 
 /// 64 bytes of working values, or what the target has of them.

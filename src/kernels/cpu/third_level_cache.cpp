@@ -60,6 +60,18 @@ bool third_level_cache_holds(std::size_t bytes) {
   return bytes <= third_level_cache_bytes() / 8 * 7;
 }
 
+bool rows_come_near() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  static const bool amd = [] {
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+  }();
+  return amd;
+#else
+  return false;
+#endif
+}
+
 void assume_third_level_cache(std::size_t bytes) {
   cache_bytes() = bytes;
 }

@@ -22,17 +22,26 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Asks for row j of a tile of kBlocks blocks, or for all its columns that are wanted.
-template <class S, std::size_t kBlocks>
-HWY_INLINE void ask_for_row(const TileRows& rows, std::size_t j) {
+template <class S, std::size_t kBlocks, Into kLevel>
+HWY_INLINE void ask_into(const TileRows& rows, std::size_t j) {
   if (rows.wanted == nullptr) {
     const S* row = static_cast<const S*>(rows.base) + j * rows.stride;
+    HWY_UNROLL(8)
     for (std::size_t k = 0; k < kBlocks * 64 / sizeof(Working<S>); k += 64 / sizeof(S))
-      prefetch_ahead(row + k);
+      prefetch_ahead<kLevel>(row + k);
     return;
   }
   const auto* row = static_cast<const std::byte*>(rows.wanted) + j * rows.stride * sizeof(S);
-  for (std::size_t k = 0; k < rows.wanted_bytes; k += 64) prefetch_ahead(row + k);
+  for (std::size_t k = 0; k < rows.wanted_bytes; k += 64) prefetch_ahead<kLevel>(row + k);
+}
+
+/// Asks for row j of a tile of kBlocks blocks, or for all its columns that are wanted.
+template <class S, std::size_t kBlocks>
+HWY_INLINE void ask_for_row(const TileRows& rows, std::size_t j) {
+  if (rows.near)
+    ask_into<S, kBlocks, Into::kFirstLevel>(rows, j);
+  else
+    ask_into<S, kBlocks, Into::kSecondLevel>(rows, j);
 }
 
 /// The rows that edges gather.
