@@ -52,4 +52,10 @@ void with_storage(KernelType type, const Body& body) {
   }
 }
 
+/// The same with its working type.
+template <class Body>
+void with_working(KernelType type, const Body& body) {
+  type == KernelType::kFloat64 ? body(double{}) : body(float{});
+}
+
 }  // namespace regatta

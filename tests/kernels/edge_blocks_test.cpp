@@ -127,21 +127,23 @@ TEST_F(EdgeBlocks, MeetEveryItemOnceInOrder) {
   for (const std::size_t row_bytes : {std::size_t{256}, std::size_t{1} << 20}) {
     set_compute_threads(3);
     std::mutex mutex;
-    std::vector<cpu::EdgeBlock> blocks;
-    cpu::for_edge_blocks(lists, row_bytes, [&](const EdgeLists& block) {
+    std::vector<cpu::EdgePiece> blocks;
+    cpu::for_edge_blocks(lists, row_bytes, [&](const cpu::EdgePiece& block) {
       const std::scoped_lock lock(mutex);
-      blocks.push_back(block.only);
+      blocks.push_back(block);
     });
-    std::ranges::sort(blocks, {}, [](const cpu::EdgeBlock& block) { return block.items.begin; });
+    std::ranges::sort(blocks, {}, [](const cpu::EdgePiece& block) { return block.items.begin; });
     std::int64_t next = 0;
     std::int64_t piece = -1;
-    for (const cpu::EdgeBlock& block : blocks) {
+    for (const cpu::EdgePiece& block : blocks) {
       EXPECT_EQ(block.items.begin, next);
-      EXPECT_EQ(block.continues, block.piece == piece);
+      EXPECT_EQ(block.continues, block.number == piece);
+      EXPECT_EQ(block.begin, lists.begin + block.items.begin);
+      EXPECT_EQ(block.end, lists.begin + block.items.begin + 1);
       const std::int64_t edges = lists.begin[block.items.end] - lists.begin[block.items.begin];
       EXPECT_TRUE(edges <= 2048 || block.items.end == block.items.begin + 1) << edges;
       next = block.items.end;
-      piece = block.piece;
+      piece = block.number;
     }
     EXPECT_EQ(next, lists.count);
     EXPECT_EQ(piece, cpu::EdgePieces(lists).count() - 1);

@@ -7,12 +7,15 @@
 // so the machine may decide.
 #pragma once
 
+#include "kernels/cpu/edge_pass.h"
 #include "kernels/cpu/edge_pieces.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
+#include <vector>
 
 namespace regatta::cpu {
 
@@ -20,23 +23,48 @@ namespace regatta::cpu {
 /// that the passes over in-edges read.
 bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> lists);
 
-/// body(lists of the block) over threads. `row_bytes`: what the passes fetch for each edge.
+/// body(EdgePiece) for the blocks of all pieces in their order, over threads. `row_bytes`: what the
+/// passes fetch for each edge.
 template <class Body>
 void for_edge_blocks(const EdgeLists& lists, std::size_t row_bytes, const Body& body) {
   constexpr std::size_t kBlockBytes = std::size_t{512} << 10;
   constexpr std::size_t kLeastEdges = 256;
   const auto most = static_cast<std::int64_t>(std::max(kBlockBytes / row_bytes, kLeastEdges));
   EdgePieces(lists).run([&](const EdgePiece& piece) {
-    EdgeLists block = lists;
-    for (std::int64_t i = piece.items.begin; i < piece.items.end; i = block.only.items.end) {
-      const std::int64_t last = lists.begin[i] + most;
-      const std::int64_t* past =
-          std::upper_bound(lists.begin + i + 1, lists.begin + piece.items.end + 1, last);
-      const std::int64_t end = std::max(i + 1, (past - lists.begin) - 1);
-      block.only = {{i, end}, piece.number, i > piece.items.begin};
+    EdgePiece block = piece;
+    for (std::int64_t k = 0, next = 0, items = piece.items.end - piece.items.begin; k < items;
+         k = next) {
+      next = k + 1;
+      while (next < items && piece.end[next] - piece.begin[k] <= most) ++next;
+      block.items = {piece.items.begin + k, piece.items.begin + next};
+      block.begin = piece.begin + k;
+      block.end = piece.end + k;
+      block.continues = k > 0;
       body(block);
     }
   });
 }
+
+/// Passes that run at once over all items, or are kept to run by blocks.
+class EdgePasses {
+ public:
+  explicit EdgePasses(bool by_blocks) : by_blocks_(by_blocks) {}
+
+  void add(std::unique_ptr<EdgePass> pass);
+  /// What a pass points to, kept as long as the passes.
+  template <class Value>
+  const Value* keep(const Value& value) {
+    const auto kept = std::make_shared<const Value>(value);
+    values_.push_back(kept);
+    return kept.get();
+  }
+  /// The passes that were kept, all over one block before the next.
+  void run_blocks(const EdgeLists& lists, std::size_t row_bytes) const;
+
+ private:
+  bool by_blocks_;
+  std::vector<std::unique_ptr<EdgePass>> passes_;
+  std::vector<std::shared_ptr<const void>> values_;
+};
 
 }  // namespace regatta::cpu

@@ -14,11 +14,6 @@
 namespace regatta::cpu {
 namespace {
 
-template <class Body>
-void with_working(KernelType type, const Body& body) {
-  type == KernelType::kFloat64 ? body(double{}) : body(float{});
-}
-
 template <class W>
 void apply_typed(const HeadFactors& pass) {
   constexpr std::int64_t kEdgesPerPiece = 16384;
@@ -29,9 +24,49 @@ void apply_typed(const HeadFactors& pass) {
   parallel_pieces((edges + kEdgesPerPiece - 1) / kEdgesPerPiece, [&](std::int64_t piece) {
     const auto end = static_cast<std::size_t>(std::min(edges, (piece + 1) * kEdgesPerPiece));
     for (auto e = static_cast<std::size_t>(piece * kEdgesPerPiece); e < end; ++e)
-      to[e] = (pass.add ? to[e] : W{0}) + from[e] * kept.of(e)[0];
+      to[e * pass.stride] =
+          (pass.add ? to[e * pass.stride] : W{0}) + from[e * pass.stride] * kept.of(e)[0];
   });
 }
+
+template <class W>
+class RowFeatures {
+ public:
+  explicit RowFeatures(const FeatureProducts& pass)
+      : group_(pass.group),
+        heads_(static_cast<std::size_t>(pass.args->in.heads)),
+        features_(static_cast<std::size_t>(pass.args->in.edge.features)),
+        gradient_(static_cast<const W*>(pass.args->grad_edge_out)),
+        x_(static_cast<const W*>(pass.args->in.edge.x)),
+        product_(static_cast<W*>(pass.product)) {}
+
+  void run(const EdgePieces& pieces) const {
+    pieces.run([&](const EdgePiece& piece) { run_items(piece); });
+  }
+
+  void run_items(const EdgePiece& piece) const {
+    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+      const std::int64_t k = i - piece.items.begin;
+      const W* row = gradient_ + (static_cast<std::size_t>(i) * heads_ + group_.first) * features_;
+      const auto end = static_cast<std::size_t>(piece.end[k]);
+      for (auto e = static_cast<std::size_t>(piece.begin[k]); e < end; ++e) add(row, e);
+    }
+  }
+
+ private:
+  void add(const W* row, std::size_t e) const {
+    for (std::size_t h = 0; h < group_.count; ++h)
+      for (std::size_t f = 0; f < features_; ++f)
+        product_[e * group_.stride + h] += row[h * features_ + f] * x_[e * features_ + f];
+  }
+
+  HeadGroup group_;
+  std::size_t heads_;
+  std::size_t features_;
+  const W* gradient_;
+  const W* x_;
+  W* product_;
+};
 
 }  // namespace
 
@@ -39,26 +74,12 @@ void apply_head_factors(const HeadFactors& pass) {
   with_working(pass.in->dtype, [&]<class W>(W) { apply_typed<W>(pass); });
 }
 
-void add_feature_products(const AttentionBackwardArgs& args,
-                          const EdgeLists& edges,
-                          const HeadGroup& group,
-                          void* product) {
-  const AttentionInputs& in = args.in;
-  const auto features = static_cast<std::size_t>(in.edge.features);
-  const auto heads = static_cast<std::size_t>(in.heads);
-  with_working(in.dtype, [&]<class W>(W) {
-    const auto* g = static_cast<const W*>(args.grad_edge_out);
-    const auto* x = static_cast<const W*>(in.edge.x);
-    auto* p = static_cast<W*>(product);
-    const auto row = [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-      const W* of_row = g + (static_cast<std::size_t>(i) * heads + group.first) * features;
-      for (auto e = static_cast<std::size_t>(begin); e < static_cast<std::size_t>(end); ++e)
-        for (std::size_t h = 0; h < group.count; ++h)
-          for (std::size_t f = 0; f < features; ++f)
-            p[e * group.stride + h] += of_row[h * features + f] * x[e * features + f];
-    };
-    for_edges(EdgePieces(edges), row);
+std::unique_ptr<EdgePass> feature_products_pass(const FeatureProducts& pass) {
+  std::unique_ptr<EdgePass> made;
+  with_working(pass.args->in.dtype, [&]<class W>(W) {
+    made = std::make_unique<EdgePassOf<FeatureProducts, RowFeatures<W>>>(pass);
   });
+  return made;
 }
 
 void sum_edge_features(const AttentionForwardArgs& args,

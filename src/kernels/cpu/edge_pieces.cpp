@@ -7,10 +7,6 @@ namespace regatta::cpu {
 EdgePieces::EdgePieces(const EdgeLists& lists) : lists_(lists) {
   if (lists.count == 0)
     return;
-  if (lists.only.items.end > 0) {
-    ranges_.push_back(lists.only.items);
-    return;
-  }
   find_hubs();
   add_ranges();
 }
@@ -59,14 +55,7 @@ EdgePiece EdgePieces::piece(std::int64_t p) const {
   }
   const RowRange items = ranges_[at];
   const std::int64_t* ends = lists_.end == nullptr ? lists_.begin + 1 : lists_.end;
-  const EdgeBlock& block = lists_.only;
-  const bool whole = block.items.end == 0;
-  return {items,
-          lists_.begin + items.begin,
-          ends + items.begin,
-          nullptr,
-          whole ? p : block.piece,
-          block.continues};
+  return {items, lists_.begin + items.begin, ends + items.begin, nullptr, p};
 }
 
 }  // namespace regatta::cpu

@@ -12,20 +12,12 @@
 
 namespace regatta::cpu {
 
-/// Some items of a piece, for one thread.
-struct EdgeBlock {
-  RowRange items;
-  std::int64_t piece = 0;  ///< number of the piece
-  bool continues = false;  ///< the piece has blocks before this one
-};
-
 /// Items 0 .. count-1; item i holds edges begin[i] .. end_of(i)-1 of `index` and of the weights.
 struct EdgeLists {
   std::int64_t count = 0;
   const std::int64_t* begin = nullptr;  ///< [count+1], as indptr
   const std::int64_t* end = nullptr;    ///< [count]; null: begin + 1
   const std::int32_t* index = nullptr;  ///< row of the table for each edge
-  EdgeBlock only{};                     ///< passes visit these items; none: all of them
 
   std::int64_t end_of(std::int64_t item) const {
     return end == nullptr ? begin[item + 1] : end[item];
@@ -49,14 +41,14 @@ struct HubPart {
 };
 
 /// Items, and for item items.begin + k the edges begin[k] .. end[k]-1: all edges of the items, or a
-/// part of those of one hub.
+/// part of those of one hub. A thread may take a piece in blocks of items.
 struct EdgePiece {
   RowRange items;
   const std::int64_t* begin = nullptr;
   const std::int64_t* end = nullptr;
   const HubPart* part = nullptr;  ///< null: whole items
   std::int64_t number = 0;
-  bool continues = false;  ///< as of EdgeBlock
+  bool continues = false;  ///< a block that is not the piece's first
 };
 
 /// The cut depends on the lists alone, and a hub's parts on its own edges alone, so sums by part
@@ -70,7 +62,6 @@ class EdgePieces {
   /// them all the same way.
   static constexpr std::int64_t kPartEdges = 4096;
 
-  /// Of a block: one piece, which has the block's number.
   explicit EdgePieces(const EdgeLists& lists);
 
   /// Ranges of items that are no hubs, then the parts of all hubs.
@@ -130,8 +121,20 @@ void for_edges(const EdgePieces& pieces, const Body& body) {
   });
 }
 
-/// For every item `values` sums over its edges: sum(item, begin, end, to) adds them to zeros, and
-/// store(item, sums) gets them all.
+/// For every item of a piece `values` sums over its edges: sum(item, begin, end, to) adds them to
+/// zeros, and store(item, sums) gets them all.
+template <class Value, class Sum, class Store>
+void sum_items(const EdgePiece& piece, std::size_t values, const Sum& sum, const Store& store) {
+  std::vector<Value> sums(values);
+  for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+    const std::int64_t k = i - piece.items.begin;
+    std::fill(sums.begin(), sums.end(), Value{});
+    sum(i, piece.begin[k], piece.end[k], sums.data());
+    store(i, sums.data());
+  }
+}
+
+/// The same for the items of all pieces, over threads.
 template <class Value, class Sum, class Store>
 void sum_edges(const EdgePieces& pieces, std::size_t values, const Sum& sum, const Store& store) {
   using Sums = std::vector<Value>;
@@ -139,13 +142,7 @@ void sum_edges(const EdgePieces& pieces, std::size_t values, const Sum& sum, con
   pieces.run([&](const EdgePiece& piece) {
     if (piece.part != nullptr)
       return sum(piece.items.begin, *piece.begin, *piece.end, of_part[piece.part->number].data());
-    Sums sums(values);
-    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
-      const std::int64_t k = i - piece.items.begin;
-      std::fill(sums.begin(), sums.end(), Value{});
-      sum(i, piece.begin[k], piece.end[k], sums.data());
-      store(i, sums.data());
-    }
+    sum_items<Value>(piece, values, sum, store);
   });
   const auto add = [](Sums& total, const Sums& more) {
     for (std::size_t v = 0; v < total.size(); ++v) total[v] += more[v];

@@ -37,7 +37,7 @@ class TileSlopes {
         slope_(static_cast<W>(pass.leaky.slope)),
         x_(static_cast<const W*>(pass.leaky.x)),
         features_(kFeatures ? pass.leaky.features : 0),
-        last_(pass.edges.begin[pass.edges.count] - kRowsAhead) {}
+        last_(pass.edges.begin[pass.edges.count] - kBitsAhead) {}
 
   void run(const EdgePieces& pieces) const {
     pieces.run_merged<Sums>(
@@ -49,7 +49,20 @@ class TileSlopes {
     hwy::FlushStream();
   }
 
+  void run_items(const EdgePiece& piece) const {
+    W* parts = begin_parts(piece);
+    Sums sums;
+    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+      const std::int64_t k = i - piece.items.begin;
+      sum_item(piece.begin[k], piece.end[k], sums, parts);
+      add_row(i, sums, parts);
+      finish(i, sums);
+    }
+  }
+
  private:
+  /// A line each, so more of them are on their way together than rows are.
+  static constexpr std::int64_t kBitsAhead = 128;
   /// Edges summed one by one before they join the others: the weights of a row add up to nearly
   /// nothing, so long sums of them would leave little but their rounding.
   static constexpr std::int64_t kRunEdges = 64;
@@ -58,21 +71,22 @@ class TileSlopes {
     alignas(64) W of_column[kColumns];
   };
 
-  void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
-    const std::size_t lines = 1 + features_;
-    W* parts = static_cast<W*>(pass_.parts) +
-               static_cast<std::size_t>(piece.number) * lines * kMostTileColumns;
+  W* begin_parts(const EdgePiece& piece) const {
+    const std::size_t values = (1 + features_) * kMostTileColumns;
+    W* parts = static_cast<W*>(pass_.parts) + static_cast<std::size_t>(piece.number) * values;
     if (!piece.continues)
-      std::fill_n(parts, lines * kMostTileColumns, W{0});
-    Sums own;
-    Sums& sums = piece.part == nullptr ? own : of_part[piece.part->number];
-    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
-      const std::int64_t k = i - piece.items.begin;
-      sum_item(piece.begin[k], piece.end[k], sums, parts);
-      add_row(i, sums, parts);
-      if (piece.part == nullptr)
-        finish(i, sums);
+      std::fill_n(parts, values, W{0});
+    return parts;
+  }
+
+  void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
+    if (piece.part != nullptr) {
+      W* parts = begin_parts(piece);
+      Sums& sums = of_part[piece.part->number];
+      sum_item(*piece.begin, *piece.end, sums, parts);
+      return add_row(piece.items.begin, sums, parts);
     }
+    run_items(piece);
     hwy::FlushStream();  // finish may have stored past the caches
   }
 
@@ -95,7 +109,7 @@ class TileSlopes {
   HWY_INLINE std::int64_t listed_place(std::int64_t e) const {
     const std::int64_t* edge = pass_.edge + e;
     if (e < last_)
-      prefetch_ahead(bits_ + static_cast<std::size_t>(edge[kRowsAhead]) * pass_.bits.stride);
+      prefetch_ahead(bits_ + static_cast<std::size_t>(edge[kBitsAhead]) * pass_.bits.stride);
     return *edge;
   }
 
@@ -142,7 +156,7 @@ class TileSlopes {
   template <bool kOneHead>
   HWY_INLINE void add_edge(D d, std::int64_t e, std::int64_t place, Run& run, W* parts) const {
     const std::uint8_t* bits = bits_ + static_cast<std::size_t>(place) * pass_.bits.stride;
-    const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
+    const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.weight_stride;
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
       const auto w = kOneHead ? weights_.of_one(d, weight) : weights_.of(d, weight, v);
@@ -187,26 +201,28 @@ class TileSlopes {
   std::int64_t last_;
 };
 
+using Pass = std::unique_ptr<EdgePass>;
+
 template <class S, std::size_t kBlocks>
-void run_blocks(const LeakySums& pass) {
-  const EdgePieces pieces(pass.edges);
-  pass.leaky.weight != nullptr ? TileSlopes<S, kBlocks, true>(pass).run(pieces)
-                               : TileSlopes<S, kBlocks, false>(pass).run(pieces);
+Pass with_features(const LeakySums& pass) {
+  if (pass.leaky.weight != nullptr)
+    return std::make_unique<EdgePassOf<LeakySums, TileSlopes<S, kBlocks, true>>>(pass);
+  return std::make_unique<EdgePassOf<LeakySums, TileSlopes<S, kBlocks, false>>>(pass);
 }
 
 }  // namespace
 
-void leaky_sums_target(const LeakySums& pass) {
+Pass leaky_sums_target(const LeakySums& pass) {
+  Pass made;
   with_storage(pass.dtype, [&]<class S>(S) {
-    switch (pass.tile.blocks) {
-      case 1:
-        return run_blocks<S, 1>(pass);
-      case 2:
-        return run_blocks<S, 2>(pass);
-      default:
-        return run_blocks<S, 4>(pass);
-    }
+    if (pass.tile.blocks == 1)
+      made = with_features<S, 1>(pass);
+    else if (pass.tile.blocks == 2)
+      made = with_features<S, 2>(pass);
+    else
+      made = with_features<S, 4>(pass);
   });
+  return made;
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
@@ -217,8 +233,8 @@ namespace regatta::cpu {
 
 HWY_EXPORT(leaky_sums_target);
 
-void leaky_sums(const LeakySums& pass) {
-  HWY_DYNAMIC_DISPATCH(leaky_sums_target)(pass);
+std::unique_ptr<EdgePass> leaky_sums_pass(const LeakySums& pass) {
+  return HWY_DYNAMIC_DISPATCH(leaky_sums_target)(pass);
 }
 
 std::size_t leaky_row_lines(const AttentionInputs& in) {

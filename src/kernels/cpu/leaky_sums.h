@@ -16,7 +16,8 @@ struct LeakySums {
   KernelType dtype = KernelType::kFloat32;
   EdgeLists edges;
   HeadGroup group;
-  const void* weight = nullptr;  ///< (w) [edges, group.stride] and 16 values that may be read
+  const void* weight = nullptr;  ///< (w) [edges, weight_stride] and 16 values that may be read
+  std::size_t weight_stride = 0;
   ColumnTile tile;
   std::size_t width = 0;
   ItemRows rows;  ///< of the items: l or r
@@ -29,7 +30,7 @@ struct LeakySums {
   FinishSums finish = nullptr;
   const void* context = nullptr;
 };
-void leaky_sums(const LeakySums& pass);
+std::unique_ptr<EdgePass> leaky_sums_pass(const LeakySums& pass);
 
 /// Of a tile, for `lines` a piece.
 std::size_t leaky_parts_bytes(const EdgeLists& edges, std::size_t lines, KernelType dtype);

@@ -11,30 +11,22 @@ namespace regatta::cpu {
 namespace {
 
 constexpr std::int64_t kSourcesPerPiece = 4096;
-constexpr std::int64_t kAhead = 16;
+constexpr std::int64_t kAhead = 128;
 
 template <std::size_t kBytes>
 void reorder(const AttentionInputs& in,
              const EdgeLists& out,
-             const EdgeCopy& a,
-             const EdgeCopy& b) {
+             const std::byte* from,
+             std::byte* to) {
   const std::int64_t* order = in.graph->out_edge.data();
   const std::int64_t last = out.begin[out.count] - kAhead;
-  const auto* from_a = static_cast<const std::byte*>(a.from);
-  const auto* from_b = static_cast<const std::byte*>(b.from);
-  auto* to_a = static_cast<std::byte*>(a.to);
-  auto* to_b = static_cast<std::byte*>(b.to);
   for_edges(EdgePieces(out), [=](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t k = begin; k < end; ++k) {
-      const auto at = static_cast<std::size_t>(k);
-      const auto e = static_cast<std::size_t>(order[k]);
-      if (k < last) {
-        const auto later = static_cast<std::size_t>(order[k + kAhead]);
-        __builtin_prefetch(from_a + later * kBytes);
-        __builtin_prefetch(from_b + later * kBytes);
-      }
-      std::memcpy(to_a + at * kBytes, from_a + e * kBytes, kBytes);
-      std::memcpy(to_b + at * kBytes, from_b + e * kBytes, kBytes);
+      if (k < last)
+        __builtin_prefetch(from + static_cast<std::size_t>(order[k + kAhead]) * kBytes);
+      std::memcpy(to + static_cast<std::size_t>(k) * kBytes,
+                  from + static_cast<std::size_t>(order[k]) * kBytes,
+                  kBytes);
     }
   });
 }
@@ -75,17 +67,19 @@ EdgeLists out_edge_lists(const AttentionInputs& in, std::int64_t* ends) {
 void reorder_edges(const AttentionInputs& in,
                    const EdgeLists& out,
                    std::size_t bytes,
-                   const EdgeCopy& first,
-                   const EdgeCopy& second) {
+                   const void* from,
+                   void* to) {
+  const auto* records = static_cast<const std::byte*>(from);
+  auto* listed = static_cast<std::byte*>(to);
   switch (bytes) {
-    case 4:
-      return reorder<4>(in, out, first, second);
     case 8:
-      return reorder<8>(in, out, first, second);
+      return reorder<8>(in, out, records, listed);
     case 16:
-      return reorder<16>(in, out, first, second);
+      return reorder<16>(in, out, records, listed);
+    case 32:
+      return reorder<32>(in, out, records, listed);
     default:
-      return reorder<32>(in, out, first, second);
+      return reorder<64>(in, out, records, listed);
   }
 }
 

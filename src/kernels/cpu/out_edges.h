@@ -20,15 +20,9 @@ bool rows_are_prefix(const AttentionInputs& in);
 /// Places of the out-edge lists that the sources of `in` have in all.
 std::int64_t out_edges_of(const AttentionInputs& in);
 
-/// to[k] = from[out_edge[k]] for the listed edges k; each value has `bytes` bytes: 4, 8, 16 or 32.
-struct EdgeCopy {
-  const void* from = nullptr;
-  void* to = nullptr;
-};
-void reorder_edges(const AttentionInputs& in,
-                   const EdgeLists& out,
-                   std::size_t bytes,
-                   const EdgeCopy& first,
-                   const EdgeCopy& second);
+/// to[k] = from[out_edge[k]] for the listed edges k; each record has `bytes` bytes: 8, 16, 32
+/// or 64.
+void reorder_edges(
+    const AttentionInputs& in, const EdgeLists& out, std::size_t bytes, const void* from, void* to);
 
 }  // namespace regatta::cpu

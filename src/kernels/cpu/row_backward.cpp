@@ -66,7 +66,7 @@ struct TileBytes {
   }
 };
 
-/// Products of the logits in `value`; with one table for both, p in `product` too.
+/// Products of the logits; with one table for both, p in `product` too.
 void find_logits(const RowBackward& pass, const HeadGroup& group) {
   const AttentionInputs& in = pass.args.in;
   const LeakyTerms leaky = pass.plan.leaky_terms();
@@ -76,7 +76,7 @@ void find_logits(const RowBackward& pass, const HeadGroup& group) {
   products.group = group;
   products.width = pass.plan.logit_width();
   products.rows = {in.query, pass.plan.logit_row()};
-  products.product = pass.memory.value;
+  products.product = pass.memory.logit;
   products.leaky = pass.plan.gatv2() ? &leaky : nullptr;
   products.bits = pass.memory.bits;
   if (pass.plan.one_table()) {
@@ -89,7 +89,7 @@ void find_logits(const RowBackward& pass, const HeadGroup& group) {
   for (const ColumnTile& tile : tiles) {
     products.tile = tile;
     products.table = pass.buffer.pack(table, tile, pass.plan.keys());
-    row_products(products);
+    pass.passes.add(row_products_pass(products));
     products.add = true;
   }
 }
@@ -111,11 +111,11 @@ void find_message_products(const RowBackward& pass, const HeadGroup& group, void
   for (const ColumnTile& tile : tiles) {
     products.tile = tile;
     products.table = pass.buffer.pack_messages(in, table, tile);
-    row_products(products);
+    pass.passes.add(row_products_pass(products));
     products.add = true;
   }
   if (pass.args.grad_edge_out != nullptr)
-    add_feature_products(pass.args, pass.in_edges, group, to);
+    pass.passes.add(feature_products_pass({&pass.args, pass.in_edges, group, to}));
 }
 
 /// The sum over heads of m p, for logits that all heads share.
@@ -128,8 +128,9 @@ void find_shared_products(const RowBackward& pass, const HeadGroup& group) {
       find_message_products(pass, {head.first, 1, 1}, pass.memory.product, add);
       continue;
     }
-    find_message_products(pass, head, pass.memory.out_value, false);
-    apply_head_factors({&in, head.first, bits, pass.memory.out_value, pass.memory.product, add});
+    void* of_head = pass.memory.record;  // free until the records are made
+    find_message_products(pass, head, of_head, false);
+    apply_head_factors({&in, head.first, bits, of_head, pass.memory.product, 1, add});
   }
 }
 
@@ -141,29 +142,22 @@ void find_products(const RowBackward& pass, const HeadGroup& group) {
     find_message_products(pass, group, pass.memory.product, false);
   find_logits(pass, group);
   if (!pass.plan.shared_logits() && pass.plan.one_table() && pass.args.grad_edge_out != nullptr)
-    add_feature_products(pass.args, pass.in_edges, group, pass.memory.product);
+    pass.passes.add(feature_products_pass({&pass.args, pass.in_edges, group, pass.memory.product}));
 }
 
 void find_edge_gradients(const RowBackward& pass,
                          const HeadGroup& group,
                          const std::uint8_t* bits) {
   const RowBackwardMemory& memory = pass.memory;
-  edge_gradients({&pass.args,
-                  pass.in_edges,
-                  group,
-                  pass.plan.scale(),
-                  bits,
-                  memory.delta,
-                  memory.value,
-                  memory.product});
-}
-
-void to_out_edges(const RowBackward& pass, const HeadGroup& group) {
-  reorder_edges(pass.args.in,
-                pass.out_edges,
-                group.stride * working_bytes(pass.args.in.dtype),
-                {pass.memory.value, pass.memory.out_value},
-                {pass.memory.product, pass.memory.out_product});
+  pass.passes.add(edge_gradients_pass({&pass.args,
+                                       pass.in_edges,
+                                       group,
+                                       pass.plan.scale(),
+                                       bits,
+                                       memory.delta,
+                                       memory.logit,
+                                       memory.product,
+                                       memory.record}));
 }
 
 void gradients_by_tiles(const RowBackward& pass, const HeadGroup& group) {
@@ -173,42 +167,72 @@ void gradients_by_tiles(const RowBackward& pass, const HeadGroup& group) {
   pass.plan.gatv2() ? gatv2_gradients(pass, group) : dot_gradients(pass, group);
 }
 
+/// Keeps the passes over a group that are added to `pass()`, and runs them by blocks.
+class BlockRun {
+ public:
+  BlockRun(const RowBackward& all, const CompactTables& tables, const HeadGroup& group)
+      : buffer_(tables),
+        row_bytes_(all.plan.row_bytes(group)),
+        pass_{all.args,
+              all.plan,
+              all.memory,
+              all.in_edges,
+              all.out_edges,
+              all.kept,
+              buffer_,
+              passes_} {}
+
+  const RowBackward& pass() const { return pass_; }
+  void run(const EdgeLists& lists) const { passes_.run_blocks(lists, row_bytes_); }
+
+ private:
+  TileBuffer buffer_;
+  EdgePasses passes_{true};
+  std::size_t row_bytes_;
+  RowBackward pass_;
+};
+
 void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const HeadGroup& group) {
   const AttentionInputs& in = pass.args.in;
-  const std::size_t row_bytes = pass.plan.row_bytes(group);
-  const std::uint8_t* bits = pass.kept.of(group);
   begin_row_gradients(pass, group);
   pass.plan.hold_sources(tables, group);
-  for_edge_blocks(pass.in_edges, row_bytes, [&](const EdgeLists& block) {
-    TileBuffer buffer(tables);
-    const RowBackward of_block{
-        pass.args, pass.plan, pass.memory, block, pass.out_edges, pass.kept, buffer};
-    find_products(of_block, group);
-    find_edge_gradients(of_block, group, bits);
-    block_row_gradients(of_block, group);
-  });
+  const BlockRun rows(pass, tables, group);
+  find_products(rows.pass(), group);
+  find_edge_gradients(rows.pass(), group, pass.kept.of(group));
+  block_row_gradients(rows.pass(), group);
+  rows.run(pass.in_edges);
   to_out_edges(pass, group);
-  if (!pass.plan.gatv2())
+  if (!pass.plan.gatv2()) {
     tables.hold(0, pass.plan.query_table(group), in.query);
+    const BlockRun keys(pass, tables, group);
+    block_key_gradients(keys.pass(), group);
+    keys.run(pass.out_edges);
+  }
   tables.hold(1, pass.plan.gradient_table(group), pass.memory.gradient);
-  for_edge_blocks(pass.out_edges, row_bytes, [&](const EdgeLists& block) {
-    TileBuffer buffer(tables);
-    block_source_gradients(
-        {pass.args, pass.plan, pass.memory, pass.in_edges, block, pass.kept, buffer}, group);
-  });
+  const BlockRun values(pass, tables, group);
+  block_value_gradients(values.pass(), group);
+  values.run(pass.out_edges);
   if (pass.plan.gatv2())
     merge_gatv2_gradients(pass, group);
 }
 
 }  // namespace
 
+void to_out_edges(const RowBackward& pass, const HeadGroup& group) {
+  reorder_edges(pass.args.in,
+                pass.out_edges,
+                2 * group.stride * working_bytes(pass.args.in.dtype),
+                pass.memory.record,
+                pass.memory.out_record);
+}
+
 RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   const AttentionInputs& in = args.in;
   const RowAttention plan(in);
   const TileBytes tiles(in, plan);
   const std::size_t working = working_bytes(in.dtype);
-  const std::size_t in_values = size(edges_of(in)) * plan.stride() * working + kWeightSlack;
-  const std::size_t out_values = size(out_edges_of(in)) * plan.stride() * working + kWeightSlack;
+  const std::size_t in_values = size(edges_of(in)) * plan.stride() * working;
+  const std::size_t out_values = size(out_edges_of(in)) * plan.stride() * working;
   const bool epilogue = args.epilogue.y != nullptr;
   WorkspaceParts parts(args.workspace);
   // The gradient of the residual is g itself.
@@ -220,10 +244,10 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   bias_parts = parts.take(bias_parts_bytes(args));
   ends = static_cast<std::int64_t*>(
       parts.take(rows_are_prefix(in) ? size(in.nodes) * sizeof(std::int64_t) : 0));
-  value = parts.take(in_values);
-  product = parts.take(in_values);
-  out_value = parts.take(out_values);
-  out_product = parts.take(out_values);
+  record = parts.take(2 * in_values + kWeightSlack);
+  out_record = parts.take(2 * out_values + kWeightSlack);
+  logit = out_record;
+  product = static_cast<std::byte*>(out_record) + out_values;
   kept = parts.take(KeptQuad::bytes(in));
   kept_messages = static_cast<std::uint64_t*>(parts.take(kept_messages_bytes(in)));
   partial = parts.take(tiles.partial);
@@ -252,8 +276,9 @@ void row_backward(const AttentionBackwardArgs& args) {
   output_gradient({&args, memory.own_gradient, memory.delta, nullptr, memory.bias_parts});
   KeptQuad kept(in, memory.kept);
   TileBuffer buffer(memory.tile);
+  EdgePasses passes(false);
   const RowBackward pass{
-      args, plan, memory, in_edge_lists(in), out_edge_lists(in, memory.ends), kept, buffer};
+      args, plan, memory, in_edge_lists(in), out_edge_lists(in, memory.ends), kept, buffer, passes};
   CompactTables tables(memory.tile, plan.slot_bytes());
   for (const HeadGroup& group : plan.logit_groups())
     plan.by_blocks() ? gradients_by_blocks(pass, tables, group) : gradients_by_tiles(pass, group);

@@ -1,6 +1,7 @@
 // The memory of a backward of dot or gatv2, and the passes that end it.
 #pragma once
 
+#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/row_attention.h"
 #include "kernels/cpu/slope_bits.h"
 #include "kernels/cpu/weighted_sums.h"
@@ -15,10 +16,10 @@ struct RowBackwardMemory {
   void* delta;           ///< (w) [R,H]
   void* bias_parts;
   std::int64_t* ends;  ///< [N] ends of out-edge lists, where rows are a prefix
-  void* value;         ///< (w) [E,stride] products of the logits, then alpha m
-  void* product;       ///< (w) [E,stride] p, then the gradient of the products
-  void* out_value;     ///< both in the order of out-edges
-  void* out_product;
+  void* logit;         ///< (w) [E,stride] products of the logits, where out_record will be
+  void* product;       ///< (w) [E,stride] p; likewise
+  void* record;        ///< (w) [E,2,stride] alpha m, then the gradient of the products
+  void* out_record;    ///< the same in the order of out-edges
   void* kept;
   void* partial;  ///< (w) [N, tile], by blocks [tiles, N, tile]: sums of several passes over a tile
   SlopeBits bits;   ///< of the in-edges of a group
@@ -40,7 +41,11 @@ struct RowBackward {
   EdgeLists out_edges;
   KeptQuad& kept;
   TileBuffer& buffer;
+  EdgePasses& passes;
 };
+
+/// Records of a group in the order of out-edges.
+void to_out_edges(const RowBackward& pass, const HeadGroup& group);
 
 /// Gradients of query, key and value from the weights and gradients of the edges of a group, in
 /// both orders.
@@ -51,7 +56,8 @@ void gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
 /// block, that over the out-edges of a block, when all of the first is done, and what ends gatv2's.
 void begin_row_gradients(const RowBackward& pass, const HeadGroup& group);
 void block_row_gradients(const RowBackward& pass, const HeadGroup& group);
-void block_source_gradients(const RowBackward& pass, const HeadGroup& group);
+void block_key_gradients(const RowBackward& pass, const HeadGroup& group);
+void block_value_gradients(const RowBackward& pass, const HeadGroup& group);
 void merge_gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
 
 }  // namespace regatta::cpu

@@ -44,55 +44,66 @@ struct RowForwardMemory {
   std::size_t bytes;
 };
 
-void find_logits(const AttentionInputs& in,
-                 const RowAttention& plan,
-                 const RowForwardMemory& memory,
-                 TileBuffer& buffer,
-                 const HeadGroup& group,
-                 const EdgeLists& edges) {
-  const LeakyTerms leaky = plan.leaky_terms();
+/// What the passes of one forward share.
+struct RowForward {
+  const AttentionForwardArgs& args;
+  const RowAttention& plan;
+  const RowForwardMemory& memory;
+  KeptQuad& kept;
+  TileBuffer& buffer;
+  EdgePasses& passes;
+};
+
+void find_logits(const RowForward& pass, const HeadGroup& group) {
+  const AttentionInputs& in = pass.args.in;
+  const LeakyTerms leaky = pass.plan.leaky_terms();
   RowProducts products;
   products.dtype = in.dtype;
-  products.edges = edges;
+  products.edges = in_edge_lists(in);
   products.group = group;
-  products.width = plan.logit_width();
-  products.rows = {in.query, plan.logit_row()};
-  products.product = memory.value;
-  products.leaky = plan.gatv2() ? &leaky : nullptr;
-  const TableShape table = plan.key_table(group);
-  const auto [tiles, part_blocks] = plan.product_tiles(table, products.width);
+  products.width = pass.plan.logit_width();
+  products.rows = {in.query, pass.plan.logit_row()};
+  products.product = pass.memory.value;
+  products.leaky = pass.plan.gatv2() ? &leaky : nullptr;
+  const TableShape table = pass.plan.key_table(group);
+  const auto [tiles, part_blocks] = pass.plan.product_tiles(table, products.width);
   products.part_blocks = part_blocks;
   for (const ColumnTile& tile : tiles) {
     products.tile = tile;
-    products.table = buffer.pack(table, tile, plan.keys());
-    row_products(products);
+    products.table = pass.buffer.pack(table, tile, pass.plan.keys());
+    pass.passes.add(row_products_pass(products));
     products.add = true;
   }
 }
 
-void sum_messages(const AttentionForwardArgs& args,
-                  TileBuffer& buffer,
-                  const HeadGroup& group,
-                  const void* weight,
-                  const EdgeLists& edges,
-                  bool wide) {
-  const AttentionInputs& in = args.in;
+void find_weights(const RowForward& pass, const HeadGroup& group) {
+  const std::uint8_t* bits = pass.plan.shared_logits() ? nullptr : pass.kept.of(group);
+  pass.passes.add(edge_softmax_pass({&pass.args.in,
+                                     in_edge_lists(pass.args.in),
+                                     group,
+                                     pass.plan.scale(),
+                                     bits,
+                                     pass.memory.value,
+                                     pass.args.logsumexp}));
+}
+
+void sum_messages(const RowForward& pass, const HeadGroup& group, const void* weight) {
+  const AttentionInputs& in = pass.args.in;
   const bool streamed =
       stored_past_caches(static_cast<std::size_t>(in.rows * in.heads * in.width), in.dtype);
-  const OutputStore store{&args, streamed};
   WeightedSums sums;
   sums.dtype = in.dtype;
-  sums.edges = edges;
+  sums.edges = in_edge_lists(in);
   sums.group = group;
   sums.weight = weight;
   sums.width = static_cast<std::size_t>(in.width);
   sums.finish = output_store(in.dtype);
-  sums.context = &store;
+  sums.context = pass.passes.keep(OutputStore{&pass.args, streamed});
   const TableShape table = message_table(in, group);
-  for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, wide))) {
+  for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, pass.plan.by_blocks()))) {
     sums.tile = tile;
-    sums.table = buffer.pack_messages(in, table, tile);
-    weighted_sums(sums);
+    sums.table = pass.buffer.pack_messages(in, table, tile);
+    pass.passes.add(weighted_sums_pass(sums));
   }
 }
 
@@ -101,17 +112,16 @@ void forward_by_blocks(const AttentionForwardArgs& args,
                        const RowAttention& plan,
                        const RowForwardMemory& memory,
                        KeptQuad& kept) {
-  const AttentionInputs& in = args.in;
   CompactTables tables(memory.tile, plan.slot_bytes());
   for (const HeadGroup& group : plan.logit_groups()) {
-    const std::uint8_t* bits = kept.of(group);
     plan.hold_sources(tables, group);
-    for_edge_blocks(in_edge_lists(in), plan.row_bytes(group), [&](const EdgeLists& block) {
-      TileBuffer buffer(tables);
-      find_logits(in, plan, memory, buffer, group, block);
-      edge_softmax({&in, block, group, plan.scale(), bits, memory.value, args.logsumexp});
-      sum_messages(args, buffer, group, memory.value, block, true);
-    });
+    TileBuffer buffer(tables);
+    EdgePasses passes(true);
+    const RowForward pass{args, plan, memory, kept, buffer, passes};
+    find_logits(pass, group);
+    find_weights(pass, group);
+    sum_messages(pass, group, memory.value);
+    passes.run_blocks(in_edge_lists(args.in), plan.row_bytes(group));
     if (args.edge_out != nullptr)
       sum_edge_features(args, group, memory.value);
   }
@@ -122,18 +132,18 @@ void forward_by_tiles(const AttentionForwardArgs& args,
                       const RowForwardMemory& memory,
                       KeptQuad& kept) {
   const AttentionInputs& in = args.in;
-  const EdgeLists edges = in_edge_lists(in);
   TileBuffer buffer(memory.tile);
   for (const HeadGroup& group : plan.logit_groups()) {
-    find_logits(in, plan, memory, buffer, group, edges);
-    const std::uint8_t* bits = plan.shared_logits() ? nullptr : kept.of(group);
-    edge_softmax({&in, edges, group, plan.scale(), bits, memory.value, args.logsumexp});
+    EdgePasses passes(false);
+    const RowForward pass{args, plan, memory, kept, buffer, passes};
+    find_logits(pass, group);
+    find_weights(pass, group);
     for (const HeadGroup& messages : plan.message_groups(group)) {
       const bool own = memory.weight != nullptr;
       const void* weight = own ? memory.weight : memory.value;
       if (own)
         apply_head_factors({&in, messages.first, kept.of(messages), memory.value, memory.weight});
-      sum_messages(args, buffer, messages, weight, edges, false);
+      sum_messages(pass, messages, weight);
       if (args.edge_out != nullptr)
         sum_edge_features(args, messages, weight);
     }

@@ -18,31 +18,45 @@ std::size_t size(std::int64_t count) {
   return static_cast<std::size_t>(count);
 }
 
-WeightedSums sums_of(const RowBackward& pass,
-                     const HeadGroup& group,
-                     const EdgeLists& edges,
-                     const void* weight,
-                     std::size_t width) {
+/// What an edge's record weighs a row by.
+enum class Weigh { kAttention, kGradient };
+
+/// Whose edges are summed: in-edges of rows or out-edges of sources.
+enum class Over { kRows, kSources };
+
+const void* weights_of(const RowBackward& pass,
+                       const HeadGroup& group,
+                       const void* records,
+                       Weigh weigh) {
+  const std::size_t before = weigh == Weigh::kAttention ? 0 : group.stride;
+  return static_cast<const std::byte*>(records) + before * working_bytes(pass.args.in.dtype);
+}
+
+WeightedSums sums_of(
+    const RowBackward& pass, const HeadGroup& group, Over over, Weigh weigh, std::size_t width) {
+  const RowBackwardMemory& memory = pass.memory;
+  const bool rows = over == Over::kRows;
   WeightedSums sums;
   sums.dtype = pass.args.in.dtype;
-  sums.edges = edges;
+  sums.edges = rows ? pass.in_edges : pass.out_edges;
   sums.group = group;
-  sums.weight = weight;
+  sums.weight = weights_of(pass, group, rows ? memory.record : memory.out_record, weigh);
+  sums.weight_stride = 2 * group.stride;
   sums.width = width;
   sums.finish = gradient_store(sums.dtype);
   return sums;
 }
 
-void run_sums(WeightedSums& sums, const GradientStore& store) {
-  sums.context = &store;
-  weighted_sums(sums);
+void run_sums(const RowBackward& pass, WeightedSums& sums, const GradientStore& store) {
+  sums.context = pass.passes.keep(store);
+  pass.passes.add(weighted_sums_pass(sums));
 }
 
 /// The same for a store that may be masked by message dropout.
 void run_message_sums(const RowBackward& pass, WeightedSums& sums, const GradientStore& store) {
   if (store.kept != nullptr)
     find_kept_messages(pass.args.in, sums.tile, nullptr, pass.memory.kept_messages);
-  run_sums(sums, store);
+  run_sums(pass, sums, store);
 }
 
 GradientStore store_to(const RowBackward& pass, void* rows, std::size_t row) {
@@ -122,25 +136,28 @@ class SharedTable {
   }
 
   void row_sums(const ColumnTile& tile) const {
-    WeightedSums queries = sums(pass_.in_edges, pass_.memory.product, tile);
+    WeightedSums queries = sums(Over::kRows, Weigh::kGradient, tile);
     queries.table = pass_.buffer.pack(table_, tile, pass_.args.in.value);
-    run_sums(queries, partial_store(pass_, table_, tile));
+    run_sums(pass_, queries, partial_store(pass_, table_, tile));
   }
 
-  void source_sums(const ColumnTile& tile) const {
+  void key_sums(const ColumnTile& tile) const {
     GradientStore more = partial_store(pass_, table_, tile);
     more.add = true;
-    WeightedSums keys = sums(pass_.out_edges, pass_.memory.out_product, tile);
+    WeightedSums keys = sums(Over::kSources, Weigh::kGradient, tile);
     keys.table = pass_.buffer.pack(table_, tile, pass_.args.in.value);
-    run_sums(keys, more);
-    WeightedSums values = sums(pass_.out_edges, pass_.memory.out_value, tile);
+    run_sums(pass_, keys, more);
+  }
+
+  void value_sums(const ColumnTile& tile) const {
+    WeightedSums values = sums(Over::kSources, Weigh::kAttention, tile);
     values.table = pass_.buffer.pack(gradients_, tile, pass_.memory.gradient);
-    run_message_sums(pass_, values, final_store(pass_, more));
+    run_message_sums(pass_, values, final_store(pass_, partial_store(pass_, table_, tile)));
   }
 
  private:
-  WeightedSums sums(const EdgeLists& edges, const void* weight, const ColumnTile& tile) const {
-    WeightedSums sums = sums_of(pass_, group_, edges, weight, size(pass_.args.in.width));
+  WeightedSums sums(Over over, Weigh weigh, const ColumnTile& tile) const {
+    WeightedSums sums = sums_of(pass_, group_, over, weigh, size(pass_.args.in.width));
     sums.tile = tile;
     return sums;
   }
@@ -153,7 +170,7 @@ class SharedTable {
 
 void query_gradient(const RowBackward& pass, const HeadGroup& group) {
   sum_table(pass,
-            sums_of(pass, group, pass.in_edges, pass.memory.product, pass.plan.logit_width()),
+            sums_of(pass, group, Over::kRows, Weigh::kGradient, pass.plan.logit_width()),
             pass.plan.key_table(group),
             pass.args.in.key,
             store_to(pass, pass.args.grad_query, pass.plan.logit_row()));
@@ -161,7 +178,7 @@ void query_gradient(const RowBackward& pass, const HeadGroup& group) {
 
 void key_gradient(const RowBackward& pass, const HeadGroup& group) {
   sum_table(pass,
-            sums_of(pass, group, pass.out_edges, pass.memory.out_product, pass.plan.logit_width()),
+            sums_of(pass, group, Over::kSources, Weigh::kGradient, pass.plan.logit_width()),
             pass.plan.query_table(group),
             pass.args.in.query,
             store_to(pass, pass.args.grad_key, pass.plan.logit_row()));
@@ -172,13 +189,17 @@ void value_gradient(const RowBackward& pass, const HeadGroup& group) {
   const RowBackwardMemory& memory = pass.memory;
   for (const HeadGroup& messages : pass.plan.message_groups(group)) {
     const std::uint8_t* bits = pass.plan.shared_logits() ? pass.kept.of(messages) : nullptr;
-    if (bits != nullptr) {  // `product` has served
-      apply_head_factors({&in, messages.first, bits, memory.value, memory.product});
-      const EdgeCopy copy{memory.product, memory.out_value};
-      reorder_edges(in, pass.out_edges, working_bytes(in.dtype), copy, copy);
+    if (bits != nullptr) {  // the gradients have served
+      void* weighed = static_cast<std::byte*>(memory.record) + working_bytes(in.dtype);
+      apply_head_factors({&in, messages.first, bits, memory.record, weighed, 2});
+      to_out_edges(pass, {0, 1, 1});
     }
     sum_table(pass,
-              sums_of(pass, messages, pass.out_edges, memory.out_value, size(in.width)),
+              sums_of(pass,
+                      messages,
+                      Over::kSources,
+                      bits == nullptr ? Weigh::kAttention : Weigh::kGradient,
+                      size(in.width)),
               pass.plan.gradient_table(messages),
               memory.gradient,
               message_store(pass));
@@ -194,6 +215,7 @@ LeakySums leaky_of(const RowBackward& pass, const HeadGroup& group, const Column
   sums.dtype = pass.args.in.dtype;
   sums.group = group;
   sums.tile = tile;
+  sums.weight_stride = 2 * group.stride;
   sums.width = size(pass.args.in.width);
   sums.bits = pass.memory.bits;
   sums.leaky = pass.plan.leaky_terms();
@@ -214,7 +236,7 @@ void* parts_of(const RowBackward& pass,
 LeakySums leaky_row_sums(const RowBackward& pass, const HeadGroup& group, const ColumnTile& tile) {
   LeakySums sums = leaky_of(pass, group, tile);
   sums.edges = pass.in_edges;
-  sums.weight = pass.memory.product;
+  sums.weight = weights_of(pass, group, pass.memory.record, Weigh::kGradient);
   sums.rows = {pass.args.in.query, pass.plan.logit_row()};
   sums.parts = parts_of(pass, group, tile, pass.memory.row_parts, pass.memory.row_parts_bytes);
   return sums;
@@ -225,7 +247,7 @@ LeakySums leaky_source_sums(const RowBackward& pass,
                             const ColumnTile& tile) {
   LeakySums sums = leaky_of(pass, group, tile);
   sums.edges = pass.out_edges;
-  sums.weight = pass.memory.out_product;
+  sums.weight = weights_of(pass, group, pass.memory.out_record, Weigh::kGradient);
   sums.rows = {pass.args.in.value, pass.plan.logit_row()};
   sums.edge = pass.args.in.graph->out_edge.data();
   sums.leaky.weight = nullptr;
@@ -239,23 +261,22 @@ void gatv2_row_gradients(const RowBackward& pass, const HeadGroup& group, const 
   LeakySums sums = leaky_row_sums(pass, group, tile);
   GradientStore store = store_to(pass, pass.args.grad_query, pass.plan.logit_row());
   store.vector = pass.args.in.attention_vector;
-  sums.context = &store;
-  leaky_sums(sums);
+  sums.context = pass.passes.keep(store);
+  pass.passes.add(leaky_sums_pass(sums));
 }
 
 /// Gradient of r: as source of a logit and as message.
 void gatv2_source_gradients(const RowBackward& pass, const HeadGroup& group) {
   const AttentionInputs& in = pass.args.in;
-  WeightedSums messages =
-      sums_of(pass, group, pass.out_edges, pass.memory.out_value, size(in.width));
+  WeightedSums messages = sums_of(pass, group, Over::kSources, Weigh::kAttention, size(in.width));
   const TableShape gradients = pass.plan.gradient_table(group);
   for (const ColumnTile& tile : std::views::reverse(key_tiles(pass, group))) {
     GradientStore partial = partial_store(pass, pass.plan.key_table(group), tile);
     const GradientStore last = final_store(pass, partial);
     partial.vector = in.attention_vector;
     LeakySums logits = leaky_source_sums(pass, group, tile);
-    logits.context = &partial;
-    leaky_sums(logits);
+    logits.context = pass.passes.keep(partial);
+    pass.passes.add(leaky_sums_pass(logits));
     messages.tile = tile;
     messages.table = pass.buffer.pack(gradients, tile, pass.memory.gradient);
     run_message_sums(pass, messages, last);
@@ -270,7 +291,8 @@ void dot_gradients(const RowBackward& pass, const HeadGroup& group) {
     for (const ColumnTile& tile : std::views::reverse(shared.tiles())) {
       shared.clear_sources(tile);
       shared.row_sums(tile);
-      shared.source_sums(tile);
+      shared.key_sums(tile);
+      shared.value_sums(tile);
     }
     return;
   }
@@ -306,16 +328,20 @@ void block_row_gradients(const RowBackward& pass, const HeadGroup& group) {
                       : SharedTable(pass, group).row_sums(tile);
 }
 
-void block_source_gradients(const RowBackward& pass, const HeadGroup& group) {
+void block_key_gradients(const RowBackward& pass, const HeadGroup& group) {
+  if (!pass.args.in.shares_table())
+    return key_gradient(pass, group);
+  const SharedTable shared(pass, group);
+  for (const ColumnTile& tile : shared.tiles()) shared.key_sums(tile);
+}
+
+void block_value_gradients(const RowBackward& pass, const HeadGroup& group) {
   if (pass.plan.gatv2())
     return gatv2_source_gradients(pass, group);
-  if (pass.args.in.shares_table()) {
-    const SharedTable shared(pass, group);
-    for (const ColumnTile& tile : shared.tiles()) shared.source_sums(tile);
-    return;
-  }
-  key_gradient(pass, group);
-  value_gradient(pass, group);
+  if (!pass.args.in.shares_table())
+    return value_gradient(pass, group);
+  const SharedTable shared(pass, group);
+  for (const ColumnTile& tile : shared.tiles()) shared.value_sums(tile);
 }
 
 }  // namespace regatta::cpu

@@ -46,11 +46,11 @@ class TileProducts {
         bits_(pass.bits.tile(pass.tile.first - pass.group.first * pass.width)) {}
 
   void run(const EdgePieces& pieces) const {
-    pieces.run([&](const EdgePiece& piece) { run_piece(piece); });
+    pieces.run([&](const EdgePiece& piece) { run_items(piece); });
   }
 
- private:
-  void run_piece(const EdgePiece& piece) const {
+  /// Or a hub's part.
+  void run_items(const EdgePiece& piece) const {
     const D d;
     V fixed[kVectors];
     V second[kVectors];
@@ -66,24 +66,35 @@ class TileProducts {
     }
   }
 
+ private:
   HWY_INLINE void load_row(D d, const ItemRows& rows, std::int64_t i, V* to) const {
     load_item<S>(d, rows, pass_.tile, i, pass_.edges.count, kVectors, to);
   }
 
   /// Factors of column vector v whose product the logit sums.
-  HWY_INLINE V term(D d, std::size_t v, std::int64_t e, V row, V fixed) const {
+  HWY_INLINE V
+  term(D d, std::size_t v, std::int64_t e, V row, V fixed, std::uint64_t& slopes) const {
     if constexpr (kLeaky)
-      return hn::Mul(leaky_.vector(d, v), leaky_value(d, v, e, row, fixed));
+      return hn::Mul(leaky_.vector(d, v), leaky_value(d, v, e, row, fixed, slopes));
     else
       return hn::Mul(row, fixed);
   }
 
-  HWY_INLINE V leaky_value(D d, std::size_t v, std::int64_t e, V row, V fixed) const {
+  /// `slopes` gets the bits of the vector, in the word of its part.
+  HWY_INLINE V
+  leaky_value(D d, std::size_t v, std::int64_t e, V row, V fixed, std::uint64_t& slopes) const {
     const V u = leaky_.add(d, v, e, hn::Add(row, fixed));
     const auto above = hn::Gt(u, hn::Zero(d));
     if constexpr (kBits)
-      store_slope_bits(d, above, v, bits_ + static_cast<std::size_t>(e) * pass_.bits.stride);
+      slopes |= slope_word(d, above, v % kPartVectors);
     return leaky_.activate(d, above, u);
+  }
+
+  HWY_INLINE void store_slopes(std::int64_t e, std::size_t part, std::uint64_t slopes) const {
+    constexpr std::size_t kColumns = kPartVectors * kLanes;
+    if constexpr (kBits)
+      store_slope_word<kColumns>(
+          slopes, bits_ + static_cast<std::size_t>(e) * pass_.bits.stride + part * kColumns / 8);
   }
 
   HWY_INLINE void sum_edge(D d,
@@ -97,17 +108,19 @@ class TileProducts {
     if (part == 0)
       table_.template prefetch<kBlocks>(e);
     sum = sum2 = hn::Zero(d);
+    std::uint64_t slopes = 0;
     HWY_UNROLL(8)
     for (std::size_t k = 0; k < kPartVectors; ++k) {
       const std::size_t v = part * kPartVectors + k;
       const auto x = load_storage(d, row + v * kLanes);
       if constexpr (kLeaky)
-        sum = hn::MulAdd(leaky_.vector(d, v), leaky_value(d, v, e, x, fixed[v]), sum);
+        sum = hn::MulAdd(leaky_.vector(d, v), leaky_value(d, v, e, x, fixed[v], slopes), sum);
       else
         sum = hn::MulAdd(x, fixed[v], sum);
       if constexpr (kTwo)
         sum2 = hn::MulAdd(x, second[v], sum2);
     }
+    store_slopes(e, part, slopes);
   }
 
   HWY_INLINE void one_head(
@@ -189,13 +202,15 @@ class TileProducts {
     for (std::int64_t e = begin; e < end; ++e) {
       const S* row = table_.row(e);
       table_.template prefetch<kBlocks>(e);
+      std::uint64_t slopes = 0;
       HWY_UNROLL(8)
       for (std::size_t v = 0; v < kVectors; ++v) {
         const auto x = load_storage(d, row + v * kLanes);
-        terms[v] = term(d, v, e, x, fixed[v]);
+        terms[v] = term(d, v, e, x, fixed[v], slopes);
         if constexpr (kTwo)
           terms2[v] = hn::Mul(x, second[v]);
       }
+      store_slopes(e, 0, slopes);
       const auto at = static_cast<std::size_t>(e) * pass_.group.stride;
       if (eights) {
         store_eights(d, terms, product_ + at);
@@ -225,42 +240,49 @@ class TileProducts {
   std::uint8_t* bits_;
 };
 
+using Pass = std::unique_ptr<EdgePass>;
+
+template <class Tile>
+Pass pass_of(const RowProducts& pass) {
+  return std::make_unique<EdgePassOf<RowProducts, Tile>>(pass);
+}
+
+template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit>
+Pass with_bits(const RowProducts& pass) {
+  constexpr bool kLeaky = kLogit != Logit::kProduct;
+  if (kLeaky && pass.bits.base == nullptr)
+    return pass_of<TileProducts<S, kBlocks, kPart, kLogit, false, false>>(pass);
+  if (pass.second_product != nullptr)
+    return pass_of<TileProducts<S, kBlocks, kPart, kLogit, true, kLeaky>>(pass);
+  return pass_of<TileProducts<S, kBlocks, kPart, kLogit, false, kLeaky>>(pass);
+}
+
 template <class S, std::size_t kBlocks, std::size_t kPart = kBlocks>
-void run_blocks(const RowProducts& pass) {
-  const EdgePieces pieces(pass.edges);
-  const auto run_logit = [&]<Logit kLogit>() {
-    constexpr bool kLeaky = kLogit != Logit::kProduct;
-    if (kLeaky && pass.bits.base == nullptr)
-      return TileProducts<S, kBlocks, kPart, kLogit, false, false>(pass).run(pieces);
-    pass.second_product != nullptr
-        ? TileProducts<S, kBlocks, kPart, kLogit, true, kLeaky>(pass).run(pieces)
-        : TileProducts<S, kBlocks, kPart, kLogit, false, kLeaky>(pass).run(pieces);
-  };
+Pass with_logit(const RowProducts& pass) {
   if (pass.leaky == nullptr)
-    run_logit.template operator()<Logit::kProduct>();
-  else if (pass.leaky->weight == nullptr)
-    run_logit.template operator()<Logit::kLeaky>();
-  else
-    run_logit.template operator()<Logit::kLeakyWithFeatures>();
+    return with_bits<S, kBlocks, kPart, Logit::kProduct>(pass);
+  if (pass.leaky->weight == nullptr)
+    return with_bits<S, kBlocks, kPart, Logit::kLeaky>(pass);
+  return with_bits<S, kBlocks, kPart, Logit::kLeakyWithFeatures>(pass);
 }
 
 }  // namespace
 
-void row_products_target(const RowProducts& pass) {
+Pass row_products_target(const RowProducts& pass) {
+  Pass made;
   with_storage(pass.dtype, [&]<class S>(S) {
     if (pass.part_blocks == 1)
-      return run_blocks<S, 4, 1>(pass);
-    if (pass.part_blocks == 2)
-      return run_blocks<S, 4, 2>(pass);
-    switch (pass.tile.blocks) {
-      case 1:
-        return run_blocks<S, 1>(pass);
-      case 2:
-        return run_blocks<S, 2>(pass);
-      default:
-        return run_blocks<S, 4>(pass);
-    }
+      made = with_logit<S, 4, 1>(pass);
+    else if (pass.part_blocks == 2)
+      made = with_logit<S, 4, 2>(pass);
+    else if (pass.tile.blocks == 1)
+      made = with_logit<S, 1>(pass);
+    else if (pass.tile.blocks == 2)
+      made = with_logit<S, 2>(pass);
+    else
+      made = with_logit<S, 4>(pass);
   });
+  return made;
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
@@ -271,8 +293,12 @@ namespace regatta::cpu {
 
 HWY_EXPORT(row_products_target);
 
+std::unique_ptr<EdgePass> row_products_pass(const RowProducts& pass) {
+  return HWY_DYNAMIC_DISPATCH(row_products_target)(pass);
+}
+
 void row_products(const RowProducts& pass) {
-  HWY_DYNAMIC_DISPATCH(row_products_target)(pass);
+  row_products_pass(pass)->run();
 }
 
 }  // namespace regatta::cpu

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/edge_pass.h"
 #include "kernels/cpu/slope_bits.h"
 #include "kernels/cpu/weighted_sums.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace regatta::cpu {
 
@@ -49,5 +51,6 @@ struct RowProducts {
 };
 
 void row_products(const RowProducts& pass);
+std::unique_ptr<EdgePass> row_products_pass(const RowProducts& pass);
 
 }  // namespace regatta::cpu

@@ -13,25 +13,27 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Bits of the columns of vector v, from the tile's first byte on; vectors are stored in order.
+/// The bits of vector v where those of columns from vector 0 on make up a word.
 template <class D>
-HWY_INLINE void store_slope_bits(D d, hn::Mask<D> above, std::size_t v, std::uint8_t* tile) {
-  constexpr std::size_t kLanes = hn::MaxLanes(D());
-  if constexpr (kLanes >= 8) {
-    hn::StoreMaskBits(d, above, tile + v * kLanes / 8);
-  } else {
-    std::uint8_t bits[8] = {};
-    hn::StoreMaskBits(d, above, bits);
-    const std::size_t shift = v * kLanes % 8;
-    std::uint8_t& byte = tile[v * kLanes / 8];
-    byte = static_cast<std::uint8_t>((shift == 0 ? 0U : byte) | (unsigned{bits[0]} << shift));
-  }
+HWY_INLINE std::uint64_t slope_word([[maybe_unused]] D d, hn::Mask<D> above, std::size_t v) {
+  std::uint8_t bytes[8] = {};
+  hn::StoreMaskBits(d, above, bytes);
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));  // Highway keeps the lowest bits in the first byte
+  return word << (v * hn::MaxLanes(D()));
+}
+
+/// The bits of kColumns columns, in a single store.
+template <std::size_t kColumns>
+HWY_INLINE void store_slope_word(std::uint64_t word, std::uint8_t* to) {
+  std::memcpy(to, &word, kColumns / 8);
 }
 
 template <class D>

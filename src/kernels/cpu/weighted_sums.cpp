@@ -32,6 +32,7 @@ class TileSums {
   explicit TileSums(const WeightedSums& pass)
       : pass_(pass),
         weight_(static_cast<const W*>(pass.weight)),
+        weight_stride_(pass.weight_stride == 0 ? pass.group.stride : pass.weight_stride),
         rows_(static_cast<const S*>(pass.table.base)),
         last_(pass.edges.index + pass.edges.begin[pass.edges.count]),
         weights_(pass.tile, pass.group, pass.width) {}
@@ -42,6 +43,15 @@ class TileSums {
         [](Sums& total, const Sums& sums) { total.add(sums); },
         [&](std::int64_t item, const Sums& total) { finish(item, total); });
     hwy::FlushStream();
+  }
+
+  void run_items(const EdgePiece& piece) const {
+    Sums sums;
+    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
+      const std::int64_t k = i - piece.items.begin;
+      sum_edges(piece.begin[k], piece.end[k], sums);
+      finish(i, sums);
+    }
   }
 
  private:
@@ -56,14 +66,9 @@ class TileSums {
   };
 
   void run_piece(const EdgePiece& piece, std::vector<Sums>& of_part) const {
-    Sums own;
-    Sums& sums = piece.part == nullptr ? own : of_part[piece.part->number];
-    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
-      const std::int64_t k = i - piece.items.begin;
-      sum_edges(piece.begin[k], piece.end[k], sums);
-      if (piece.part == nullptr)
-        finish(i, sums);
-    }
+    if (piece.part != nullptr)
+      return sum_edges(*piece.begin, *piece.end, of_part[piece.part->number]);
+    run_items(piece);
     hwy::FlushStream();  // finish may have stored past the caches
   }
 
@@ -87,7 +92,7 @@ class TileSums {
     const S* row = rows_ + static_cast<std::size_t>(*at) * pass_.table.stride;
     if (pass_.table.prefetch && at + kRowsAhead < last_)
       ask_for_row<S, kBlocks>(pass_.table, static_cast<std::size_t>(at[kRowsAhead]));
-    const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.group.stride;
+    const W* weight = weight_ + static_cast<std::size_t>(e) * weight_stride_;
     if constexpr (kOneHead) {
       const auto w = weights_.of_one(d, weight);
       add_weighted(
@@ -114,45 +119,48 @@ class TileSums {
 
   const WeightedSums& pass_;
   const W* weight_;
+  std::size_t weight_stride_;
   const S* rows_;
   const std::int32_t* last_;
   TileWeights<W, kVectors * kLanes> weights_;
 };
 
+using Pass = std::unique_ptr<EdgePass>;
+
 template <class S, std::size_t kBlocks, WeightUse kUse>
-void run_blocks(const WeightedSums& pass) {
-  const EdgePieces pieces(pass.edges);
+Pass with_heads(const WeightedSums& pass) {
   const bool one_head =
       pass.tile.first / pass.width == (pass.tile.first + pass.tile.count - 1) / pass.width;
-  one_head ? TileSums<S, kBlocks, kUse, true>(pass).run(pieces)
-           : TileSums<S, kBlocks, kUse, false>(pass).run(pieces);
+  if (one_head)
+    return std::make_unique<EdgePassOf<WeightedSums, TileSums<S, kBlocks, kUse, true>>>(pass);
+  return std::make_unique<EdgePassOf<WeightedSums, TileSums<S, kBlocks, kUse, false>>>(pass);
 }
 
 template <class S, std::size_t kBlocks>
-void run_use(const WeightedSums& pass) {
+Pass with_use(const WeightedSums& pass) {
   switch (pass.use) {
     case WeightUse::kPlain:
-      return run_blocks<S, kBlocks, WeightUse::kPlain>(pass);
+      return with_heads<S, kBlocks, WeightUse::kPlain>(pass);
     case WeightUse::kMagnitude:
-      return run_blocks<S, kBlocks, WeightUse::kMagnitude>(pass);
-    case WeightUse::kMagnitudeAndSecond:
-      return run_blocks<S, kBlocks, WeightUse::kMagnitudeAndSecond>(pass);
+      return with_heads<S, kBlocks, WeightUse::kMagnitude>(pass);
+    default:
+      return with_heads<S, kBlocks, WeightUse::kMagnitudeAndSecond>(pass);
   }
 }
 
 }  // namespace
 
-void weighted_sums_target(const WeightedSums& pass) {
+Pass weighted_sums_target(const WeightedSums& pass) {
+  Pass made;
   with_storage(pass.dtype, [&]<class S>(S) {
-    switch (pass.tile.blocks) {
-      case 1:
-        return run_use<S, 1>(pass);
-      case 2:
-        return run_use<S, 2>(pass);
-      default:
-        return run_use<S, 4>(pass);
-    }
+    if (pass.tile.blocks == 1)
+      made = with_use<S, 1>(pass);
+    else if (pass.tile.blocks == 2)
+      made = with_use<S, 2>(pass);
+    else
+      made = with_use<S, 4>(pass);
   });
+  return made;
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
@@ -163,8 +171,12 @@ namespace regatta::cpu {
 
 HWY_EXPORT(weighted_sums_target);
 
+std::unique_ptr<EdgePass> weighted_sums_pass(const WeightedSums& pass) {
+  return HWY_DYNAMIC_DISPATCH(weighted_sums_target)(pass);
+}
+
 void weighted_sums(const WeightedSums& pass) {
-  HWY_DYNAMIC_DISPATCH(weighted_sums_target)(pass);
+  weighted_sums_pass(pass)->run();
 }
 
 }  // namespace regatta::cpu

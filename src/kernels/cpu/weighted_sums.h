@@ -3,10 +3,12 @@
 #pragma once
 
 #include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/edge_pass.h"
 #include "kernels/cpu/edge_pieces.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace regatta::cpu {
 
@@ -29,7 +31,8 @@ struct WeightedSums {
   EdgeLists edges;
   HeadGroup group;
   const void* weight =
-      nullptr;  ///< working type [edges, group.stride] and 16 values that may be read, not used
+      nullptr;  ///< working type [edges, weight_stride] and 16 values that may be read, not used
+  std::size_t weight_stride = 0;  ///< from an edge's weights to the next one's; 0: group.stride
   WeightUse use = WeightUse::kPlain;
   double second = 0;
   TileRows table;
@@ -42,5 +45,6 @@ struct WeightedSums {
 /// Within an item, or a part of a hub, edges are summed in their order, and parts in theirs: equal
 /// bits for any number of threads.
 void weighted_sums(const WeightedSums& pass);
+std::unique_ptr<EdgePass> weighted_sums_pass(const WeightedSums& pass);
 
 }  // namespace regatta::cpu

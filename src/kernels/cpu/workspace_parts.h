@@ -24,6 +24,6 @@ class WorkspaceParts {
 };
 
 /// Vectors of weights may be read this far past the last one.
-inline constexpr std::size_t kWeightSlack = 64;
+inline constexpr std::size_t kWeightSlack = 128;
 
 }  // namespace regatta::cpu
