@@ -14,6 +14,9 @@
 
 #include <hwy/contrib/math/math-inl.h>
 
+#include <algorithm>
+#include <cstring>
+
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
@@ -35,7 +38,8 @@ class Gradients {
         delta_(static_cast<const W*>(pass.delta)),
         logit_(static_cast<W*>(pass.logit)),
         product_(static_cast<W*>(pass.product)),
-        record_(static_cast<W*>(pass.record)) {}
+        record_(static_cast<W*>(pass.record)),
+        record_stride_(pass.record_bytes / sizeof(W)) {}
 
   void run(const EdgePieces& pieces) const {
     if (terms_.query_values() > 0)
@@ -156,17 +160,26 @@ class Gradients {
     const D d;
     constexpr std::size_t kLanes = hn::MaxLanes(D());
     const std::size_t stride = group_.stride;
-    if (stride == 1 && count >= kLanes)
+    if (stride == 1 && record_stride_ == 2 && count >= kLanes)
       return hn::StoreInterleaved2(weight, gradient, d, record_ + 2 * at);
+    W* to = record_ + at / stride * record_stride_;
+    const std::size_t values = std::min(count, kLanes);
+    if (stride == 1) {
+      alignas(64) W both[2 * kLanes];
+      hn::StoreInterleaved2(weight, gradient, d, both);
+      for (std::size_t v = 0; v < values; ++v, to += record_stride_)
+        std::memcpy(to, both + 2 * v, 2 * sizeof(W));
+      return;
+    }
     alignas(64) W weights[kLanes];
     alignas(64) W gradients[kLanes];
     hn::Store(weight, d, weights);
     hn::Store(gradient, d, gradients);
-    for (std::size_t v = 0; v < std::min(count, kLanes); ++v) {
-      const std::size_t edge = (at + v) / stride;
-      W* to = record_ + edge * 2 * stride + (at + v - edge * stride);
-      to[0] = weights[v];
-      to[stride] = gradients[v];
+    const std::size_t head = at % stride;  // 0 but where a vector holds less than an edge
+    for (std::size_t v = 0; v < values; ++v) {
+      W* record = to + (head + v) / stride * record_stride_ + (head + v) % stride;
+      record[0] = weights[v];
+      record[stride] = gradients[v];
     }
   }
 
@@ -195,10 +208,10 @@ class Gradients {
     terms_.add(i, begin, end, logit);
     weigh_row(i, begin, logit, product, values);
     terms_.store(begin, end, product, static_cast<W*>(args_.grad_edge_logit), query_sums);
-    W* to = record_ + begin * 2 * group_.stride;
-    for (std::size_t e = begin; e < end; ++e, to += group_.stride) {
+    for (std::size_t e = begin; e < end; ++e) {
+      W* to = record_ + e * record_stride_;
       for (std::size_t h = 0; h < group_.stride; ++h) *to++ = *logit++;
-      for (std::size_t h = 0; h < group_.stride; ++h) to[h] = *product++ * scale_;
+      for (std::size_t h = 0; h < group_.stride; ++h) *to++ = *product++ * scale_;
     }
   }
 
@@ -243,6 +256,7 @@ class Gradients {
   W* logit_;
   W* product_;
   W* record_;
+  std::size_t record_stride_;
 };
 
 }  // namespace

@@ -38,7 +38,8 @@ struct EdgeGradients {
   const void* delta = nullptr;         ///< (w) [R,H], without the part through L
   void* logit = nullptr;               ///< (w) [E,stride]; changed where edges have terms
   void* product = nullptr;             ///< (w) [E,stride] p; likewise
-  void* record = nullptr;              ///< (w) [E,2,stride]
+  void* record = nullptr;              ///< [E] of record_bytes each
+  std::size_t record_bytes = 0;
 };
 std::unique_ptr<EdgePass> edge_gradients_pass(const EdgeGradients& pass);
 

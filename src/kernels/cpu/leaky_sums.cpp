@@ -36,8 +36,7 @@ class TileSlopes {
         weight_(static_cast<const W*>(pass.weight)),
         slope_(static_cast<W>(pass.leaky.slope)),
         x_(static_cast<const W*>(pass.leaky.x)),
-        features_(kFeatures ? pass.leaky.features : 0),
-        last_(pass.edges.begin[pass.edges.count] - kBitsAhead) {}
+        features_(kFeatures ? pass.leaky.features : 0) {}
 
   void run(const EdgePieces& pieces) const {
     pieces.run_merged<Sums>(
@@ -61,8 +60,6 @@ class TileSlopes {
   }
 
  private:
-  /// A line each, so more of them are on their way together than rows are.
-  static constexpr std::int64_t kBitsAhead = 128;
   /// Edges summed one by one before they join the others: the weights of a row add up to nearly
   /// nothing, so long sums of them would leave little but their rounding.
   static constexpr std::int64_t kRunEdges = 64;
@@ -95,22 +92,8 @@ class TileSlopes {
   }
 
   HWY_INLINE void sum_item(std::int64_t begin, std::int64_t end, Sums& sums, W* parts) const {
-    const auto with_place = [&](auto place) {
-      weights_.one() ? sum_edges<true>(begin, end, place, sums, parts)
-                     : sum_edges<false>(begin, end, place, sums, parts);
-    };
-    if (pass_.edge == nullptr)
-      with_place([](std::int64_t e) { return e; });
-    else
-      with_place([this](std::int64_t e) { return listed_place(e); });
-  }
-
-  /// Asks for bits ahead.
-  HWY_INLINE std::int64_t listed_place(std::int64_t e) const {
-    const std::int64_t* edge = pass_.edge + e;
-    if (e < last_)
-      prefetch_ahead(bits_ + static_cast<std::size_t>(edge[kBitsAhead]) * pass_.bits.stride);
-    return *edge;
+    weights_.one() ? sum_edges<true>(begin, end, sums, parts)
+                   : sum_edges<false>(begin, end, sums, parts);
   }
 
   /// Weights of a run of edges where u > 0, and all of them.
@@ -131,9 +114,8 @@ class TileSlopes {
     }
   };
 
-  template <bool kOneHead, class Place>
-  HWY_INLINE void sum_edges(
-      std::int64_t begin, std::int64_t end, const Place& place, Sums& to, W* parts) const {
+  template <bool kOneHead>
+  HWY_INLINE void sum_edges(std::int64_t begin, std::int64_t end, Sums& to, W* parts) const {
     const D d;
     Run sum;
     sum.clear();
@@ -141,7 +123,7 @@ class TileSlopes {
       Run run;
       run.clear();
       const std::int64_t last = std::min(end, first + kRunEdges);
-      for (std::int64_t e = first; e < last; ++e) add_edge<kOneHead>(d, e, place(e), run, parts);
+      for (std::int64_t e = first; e < last; ++e) add_edge<kOneHead>(d, e, run, parts);
       sum.add(run);
     }
     const auto below = hn::Set(d, slope_);
@@ -154,8 +136,8 @@ class TileSlopes {
   }
 
   template <bool kOneHead>
-  HWY_INLINE void add_edge(D d, std::int64_t e, std::int64_t place, Run& run, W* parts) const {
-    const std::uint8_t* bits = bits_ + static_cast<std::size_t>(place) * pass_.bits.stride;
+  HWY_INLINE void add_edge(D d, std::int64_t e, Run& run, W* parts) const {
+    const std::uint8_t* bits = bits_ + static_cast<std::size_t>(e) * pass_.bits.stride;
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.weight_stride;
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
@@ -198,7 +180,6 @@ class TileSlopes {
   W slope_;
   const W* x_;
   std::size_t features_;
-  std::int64_t last_;
 };
 
 using Pass = std::unique_ptr<EdgePass>;

@@ -20,10 +20,9 @@ struct LeakySums {
   std::size_t weight_stride = 0;
   ColumnTile tile;
   std::size_t width = 0;
-  ItemRows rows;  ///< of the items: l or r
-  SlopeBits bits;
-  const std::int64_t* edge = nullptr;  ///< place of each edge's bits; null: its own number
-  LeakyTerms leaky;                    ///< without features there are no lines of them
+  ItemRows rows;     ///< of the items: l or r
+  SlopeBits bits;    ///< of the edges
+  LeakyTerms leaky;  ///< without features there are no lines of them
   /// By EdgePieces, lines of columns: the sum of rows s, and for each feature f that of
   /// x_f weight LeakyReLU'(u). leaky_parts_bytes.
   void* parts = nullptr;

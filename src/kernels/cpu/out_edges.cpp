@@ -13,20 +13,23 @@ namespace {
 constexpr std::int64_t kSourcesPerPiece = 4096;
 constexpr std::int64_t kAhead = 128;
 
+/// Records of kBytes bytes; 0: of `bytes`.
 template <std::size_t kBytes>
 void reorder(const AttentionInputs& in,
              const EdgeLists& out,
+             std::size_t bytes,
              const std::byte* from,
              std::byte* to) {
+  const std::size_t length = kBytes == 0 ? bytes : kBytes;
   const std::int64_t* order = in.graph->out_edge.data();
   const std::int64_t last = out.begin[out.count] - kAhead;
   for_edges(EdgePieces(out), [=](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t k = begin; k < end; ++k) {
       if (k < last)
-        __builtin_prefetch(from + static_cast<std::size_t>(order[k + kAhead]) * kBytes);
-      std::memcpy(to + static_cast<std::size_t>(k) * kBytes,
-                  from + static_cast<std::size_t>(order[k]) * kBytes,
-                  kBytes);
+        __builtin_prefetch(from + static_cast<std::size_t>(order[k + kAhead]) * length);
+      std::memcpy(to + static_cast<std::size_t>(k) * length,
+                  from + static_cast<std::size_t>(order[k]) * length,
+                  kBytes == 0 ? length : kBytes);
     }
   });
 }
@@ -73,13 +76,21 @@ void reorder_edges(const AttentionInputs& in,
   auto* listed = static_cast<std::byte*>(to);
   switch (bytes) {
     case 8:
-      return reorder<8>(in, out, records, listed);
+      return reorder<8>(in, out, bytes, records, listed);
+    case 12:
+      return reorder<12>(in, out, bytes, records, listed);
     case 16:
-      return reorder<16>(in, out, records, listed);
+      return reorder<16>(in, out, bytes, records, listed);
+    case 24:
+      return reorder<24>(in, out, bytes, records, listed);
     case 32:
-      return reorder<32>(in, out, records, listed);
+      return reorder<32>(in, out, bytes, records, listed);
+    case 36:
+      return reorder<36>(in, out, bytes, records, listed);
+    case 40:
+      return reorder<40>(in, out, bytes, records, listed);
     default:
-      return reorder<64>(in, out, records, listed);
+      return reorder<0>(in, out, bytes, records, listed);
   }
 }
 

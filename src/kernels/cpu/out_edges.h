@@ -20,8 +20,7 @@ bool rows_are_prefix(const AttentionInputs& in);
 /// Places of the out-edge lists that the sources of `in` have in all.
 std::int64_t out_edges_of(const AttentionInputs& in);
 
-/// to[k] = from[out_edge[k]] for the listed edges k; each record has `bytes` bytes: 8, 16, 32
-/// or 64.
+/// to[k] = from[out_edge[k]] for the listed edges k; each record has `bytes` bytes.
 void reorder_edges(
     const AttentionInputs& in, const EdgeLists& out, std::size_t bytes, const void* from, void* to);
 

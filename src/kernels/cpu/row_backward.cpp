@@ -52,7 +52,8 @@ struct TileBytes {
  private:
   void of_leaky(const AttentionInputs& in, const RowAttention& plan) {
     const TableShape table = plan.key_table(plan.logit_groups().front());
-    bits = SlopeBits::bytes(table);
+    const std::size_t working = working_bytes(in.dtype);
+    bits = (SlopeBits::bytes(table) + working - 1) / working * working;
     places = leaky_place(table.end - table.begin + 64 / working_bytes(in.dtype) - 1, in.dtype);
   }
 
@@ -78,7 +79,8 @@ void find_logits(const RowBackward& pass, const HeadGroup& group) {
   products.rows = {in.query, pass.plan.logit_row()};
   products.product = pass.memory.logit;
   products.leaky = pass.plan.gatv2() ? &leaky : nullptr;
-  products.bits = pass.memory.bits;
+  if (pass.plan.gatv2())
+    products.bits = slope_bits(pass, group, pass.memory.record);
   if (pass.plan.one_table()) {
     products.second_rows = {pass.memory.gradient, size(in.heads * in.width)};
     products.second_product = pass.memory.product;
@@ -157,7 +159,8 @@ void find_edge_gradients(const RowBackward& pass,
                                        memory.delta,
                                        memory.logit,
                                        memory.product,
-                                       memory.record}));
+                                       memory.record,
+                                       record_bytes(pass, group)}));
 }
 
 void gradients_by_tiles(const RowBackward& pass, const HeadGroup& group) {
@@ -218,10 +221,19 @@ void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const H
 
 }  // namespace
 
+std::size_t record_bytes(const RowBackward& pass, const HeadGroup& group) {
+  return 2 * group.stride * working_bytes(pass.args.in.dtype) + pass.memory.bits_bytes;
+}
+
+SlopeBits slope_bits(const RowBackward& pass, const HeadGroup& group, void* records) {
+  const std::size_t bytes = record_bytes(pass, group);
+  return {static_cast<std::uint8_t*>(records) + bytes - pass.memory.bits_bytes, bytes};
+}
+
 void to_out_edges(const RowBackward& pass, const HeadGroup& group) {
   reorder_edges(pass.args.in,
                 pass.out_edges,
-                2 * group.stride * working_bytes(pass.args.in.dtype),
+                record_bytes(pass, group),
                 pass.memory.record,
                 pass.memory.out_record);
 }
@@ -231,8 +243,7 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   const RowAttention plan(in);
   const TileBytes tiles(in, plan);
   const std::size_t working = working_bytes(in.dtype);
-  const std::size_t in_values = size(edges_of(in)) * plan.stride() * working;
-  const std::size_t out_values = size(out_edges_of(in)) * plan.stride() * working;
+  const std::size_t values = plan.stride() * working;
   const bool epilogue = args.epilogue.y != nullptr;
   WorkspaceParts parts(args.workspace);
   // The gradient of the residual is g itself.
@@ -244,16 +255,14 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   bias_parts = parts.take(bias_parts_bytes(args));
   ends = static_cast<std::int64_t*>(
       parts.take(rows_are_prefix(in) ? size(in.nodes) * sizeof(std::int64_t) : 0));
-  record = parts.take(2 * in_values + kWeightSlack);
-  out_record = parts.take(2 * out_values + kWeightSlack);
+  bits_bytes = tiles.bits;
+  record = parts.take(size(edges_of(in)) * (2 * values + bits_bytes) + kWeightSlack);
+  out_record = parts.take(size(out_edges_of(in)) * (2 * values + bits_bytes) + kWeightSlack);
   logit = out_record;
-  product = static_cast<std::byte*>(out_record) + out_values;
+  product = static_cast<std::byte*>(out_record) + size(out_edges_of(in)) * values;
   kept = parts.take(KeptQuad::bytes(in));
   kept_messages = static_cast<std::uint64_t*>(parts.take(kept_messages_bytes(in)));
   partial = parts.take(tiles.partial);
-  bits.stride = tiles.bits;
-  bits.base = static_cast<std::uint8_t*>(
-      parts.take(tiles.bits == 0 ? 0 : size(edges_of(in)) * tiles.bits + SlopeBits::kSlack));
   if (plan.gatv2()) {
     row_parts_bytes = leaky_parts_bytes(in_edge_lists(in), leaky_row_lines(in), in.dtype);
     source_parts_bytes = leaky_parts_bytes(all_out_edges(in), 1, in.dtype);

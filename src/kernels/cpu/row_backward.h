@@ -18,11 +18,13 @@ struct RowBackwardMemory {
   std::int64_t* ends;  ///< [N] ends of out-edge lists, where rows are a prefix
   void* logit;         ///< (w) [E,stride] products of the logits, where out_record will be
   void* product;       ///< (w) [E,stride] p; likewise
-  void* record;        ///< (w) [E,2,stride] alpha m, then the gradient of the products
-  void* out_record;    ///< the same in the order of out-edges
+  /// [E] record_bytes each: alpha m of each head, the gradients of the products, for gatv2 the bits
+  /// of the slopes.
+  void* record;
+  void* out_record;        ///< the same in the order of out-edges
+  std::size_t bits_bytes;  ///< of a record
   void* kept;
   void* partial;  ///< (w) [N, tile], by blocks [tiles, N, tile]: sums of several passes over a tile
-  SlopeBits bits;   ///< of the in-edges of a group
   void* row_parts;  ///< of LeakySums, of each tile
   void* source_parts;
   std::size_t row_parts_bytes = 0;  ///< of a tile
@@ -44,6 +46,9 @@ struct RowBackward {
   EdgePasses& passes;
 };
 
+std::size_t record_bytes(const RowBackward& pass, const HeadGroup& group);
+/// Those of `records` of a group.
+SlopeBits slope_bits(const RowBackward& pass, const HeadGroup& group, void* records);
 /// Records of a group in the order of out-edges.
 void to_out_edges(const RowBackward& pass, const HeadGroup& group);
 

@@ -41,7 +41,7 @@ WeightedSums sums_of(
   sums.edges = rows ? pass.in_edges : pass.out_edges;
   sums.group = group;
   sums.weight = weights_of(pass, group, rows ? memory.record : memory.out_record, weigh);
-  sums.weight_stride = 2 * group.stride;
+  sums.weight_stride = record_bytes(pass, group) / working_bytes(sums.dtype);
   sums.width = width;
   sums.finish = gradient_store(sums.dtype);
   return sums;
@@ -215,9 +215,8 @@ LeakySums leaky_of(const RowBackward& pass, const HeadGroup& group, const Column
   sums.dtype = pass.args.in.dtype;
   sums.group = group;
   sums.tile = tile;
-  sums.weight_stride = 2 * group.stride;
+  sums.weight_stride = record_bytes(pass, group) / working_bytes(sums.dtype);
   sums.width = size(pass.args.in.width);
-  sums.bits = pass.memory.bits;
   sums.leaky = pass.plan.leaky_terms();
   sums.finish = gradient_store(sums.dtype);
   return sums;
@@ -237,6 +236,7 @@ LeakySums leaky_row_sums(const RowBackward& pass, const HeadGroup& group, const 
   LeakySums sums = leaky_of(pass, group, tile);
   sums.edges = pass.in_edges;
   sums.weight = weights_of(pass, group, pass.memory.record, Weigh::kGradient);
+  sums.bits = slope_bits(pass, group, pass.memory.record);
   sums.rows = {pass.args.in.query, pass.plan.logit_row()};
   sums.parts = parts_of(pass, group, tile, pass.memory.row_parts, pass.memory.row_parts_bytes);
   return sums;
@@ -248,8 +248,8 @@ LeakySums leaky_source_sums(const RowBackward& pass,
   LeakySums sums = leaky_of(pass, group, tile);
   sums.edges = pass.out_edges;
   sums.weight = weights_of(pass, group, pass.memory.out_record, Weigh::kGradient);
+  sums.bits = slope_bits(pass, group, pass.memory.out_record);
   sums.rows = {pass.args.in.value, pass.plan.logit_row()};
-  sums.edge = pass.args.in.graph->out_edge.data();
   sums.leaky.weight = nullptr;
   sums.parts =
       parts_of(pass, group, tile, pass.memory.source_parts, pass.memory.source_parts_bytes);

@@ -14,13 +14,10 @@
 
 namespace regatta::cpu {
 
-/// Bits of the in-edges; those of a tile begin at a byte of their own.
+/// Bits of edges; those of a tile begin at a byte of their own. What follows the last may be read.
 struct SlopeBits {
   std::uint8_t* base = nullptr;
   std::size_t stride = 0;  ///< bytes an edge
-
-  /// What Highway's loads of bits may read past the last.
-  static constexpr std::size_t kSlack = 8;
 
   /// Bytes an edge for columns [begin, end) of the table.
   static std::size_t bytes(const TableShape& table) {
