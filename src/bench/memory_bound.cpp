@@ -29,6 +29,8 @@ namespace {
 
 constexpr std::int64_t kPieces = 64;
 constexpr int kRuns = 4;
+/// Tables that are not cut into tiles.
+constexpr std::int64_t kSmallTable = std::int64_t{13} << 20;
 /// Rows asked for ahead: which distance is fastest depends on the row and the machine.
 constexpr std::array<std::int64_t, 3> kDistances{8, 32, 96};
 
@@ -137,19 +139,19 @@ double blocked_seconds(const Table& table,
   return best;
 }
 
-/// The widest tile: what the third-level cache holds, or what a small one would.
+/// The largest tile: what the third-level cache holds, or what a small one would.
 std::int64_t most_tile_bytes() {
-  return std::max(std::int64_t{13} << 20,
-                  static_cast<std::int64_t>(cpu::third_level_cache_bytes() / 8 * 7));
+  return std::max(kSmallTable, static_cast<std::int64_t>(cpu::third_level_cache_bytes() / 8 * 7));
 }
 
 void measure_blocked(const Table& table,
                      std::int64_t nodes,
                      MemoryBound& bound,
                      std::atomic<Words>& total) {
-  const std::int64_t most = most_tile_bytes();
-  if (nodes * static_cast<std::int64_t>(table.words * sizeof(Words)) <= most)
+  if (nodes * static_cast<std::int64_t>(table.words * sizeof(Words)) <= kSmallTable)
     return;
+  const std::int64_t most =
+      std::min(most_tile_bytes(), nodes * static_cast<std::int64_t>(table.words * sizeof(Words)));
   const double bytes =
       static_cast<double>(table.index.size()) * static_cast<double>(table.words * sizeof(Words));
   const AlignedWords packed(static_cast<std::size_t>(most) / sizeof(Words));

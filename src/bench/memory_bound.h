@@ -20,8 +20,8 @@ struct MemoryBound {
 /// The blocked gather cuts the table into tiles of 64, 128, ... bytes a row, packs each tile and
 /// gathers from the copy, which stays in cache: widths whose tiles take at most seven eighths of
 /// the third-level cache, or 13 MiB, are tried, the fastest counts. It is not measured where the
-/// whole table is that small. Rows are asked for 8, 32 or 96 ahead, the fastest counts too. Adds up
-/// 32-bit words, so no value depends on the order.
+/// whole table takes 13 MiB or less. Rows are asked for 8, 32 or 96 ahead, the fastest counts too.
+/// Adds up 32-bit words, so no value depends on the order.
 MemoryBound measure_memory_bound(std::int64_t copy_bytes,
                                  std::int64_t nodes,
                                  std::int64_t row_bytes,
