@@ -46,8 +46,8 @@ struct RowProducts {
   void* product = nullptr;         ///< (w) [E,group.stride]
   void* second_product = nullptr;  ///< as product, with second_rows
   bool add = false;                ///< to what is there; false: overwrites all heads of the group
-  const LeakyTerms* leaky = nullptr;
-  SlopeBits bits{};  ///< of gatv2: written where given
+  const LeakyTerms* leaky = nullptr;  ///< read when the pass is made, not after
+  SlopeBits bits{};                   ///< of gatv2: written where given
 };
 
 void row_products(const RowProducts& pass);
