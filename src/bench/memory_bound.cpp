@@ -148,10 +148,10 @@ void measure_blocked(const Table& table,
                      std::int64_t nodes,
                      MemoryBound& bound,
                      std::atomic<Words>& total) {
-  if (nodes * static_cast<std::int64_t>(table.words * sizeof(Words)) <= kSmallTable)
+  const std::int64_t table_bytes = nodes * static_cast<std::int64_t>(table.words * sizeof(Words));
+  if (table_bytes <= kSmallTable)
     return;
-  const std::int64_t most =
-      std::min(most_tile_bytes(), nodes * static_cast<std::int64_t>(table.words * sizeof(Words)));
+  const std::int64_t most = std::min(most_tile_bytes(), table_bytes);
   const double bytes =
       static_cast<double>(table.index.size()) * static_cast<double>(table.words * sizeof(Words));
   const AlignedWords packed(static_cast<std::size_t>(most) / sizeof(Words));
