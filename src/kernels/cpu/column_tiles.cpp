@@ -168,7 +168,7 @@ TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* 
   const std::size_t element = storage_bytes(table.dtype);
   const auto* from = static_cast<const std::byte*>(rows) + tile.first * element;
   if (!tile.packed)
-    return {from, table.row, table.rows * table.row * element > kPrefetchedBytes, rows_come_near()};
+    return {from, table.row, table.rows * table.row * element > kPrefetchedBytes};
   const std::size_t width = tile.blocks * block_columns(table.dtype);
   const RowCopy copy{from,
                      table.row * element,
@@ -180,7 +180,7 @@ TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* 
     const std::size_t begin = static_cast<std::size_t>(piece) * kRowsPerPiece;
     copy.rows(begin, std::min(table.rows, begin + kRowsPerPiece), table.rows);
   });
-  return {to, width, true, rows_come_near()};
+  return {to, width, true};
 }
 
 TileRows TileBuffer::of_held(const TableShape& table, const ColumnTile& tile, const void* rows) {

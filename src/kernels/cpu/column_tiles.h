@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/cpu/third_level_cache.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +50,7 @@ struct TileRows {
   const void* base = nullptr;
   std::size_t stride = 0;        ///< elements
   bool prefetch = false;         ///< ask ahead for the tile's columns, or for what `wanted` says
-  bool near = false;             ///< into the first-level cache, else the second
+  bool near = rows_come_near();  ///< into the first-level cache, else the second
   const void* wanted = nullptr;  ///< row 0 from its first wanted column on
   std::size_t wanted_bytes = 0;  ///< of a row
 };

@@ -26,7 +26,7 @@ inline constexpr std::int64_t kRowsAhead = 48;
 /// Where what is asked for goes: the first-level cache or the second.
 enum class Into { kFirstLevel, kSecondLevel };
 
-template <Into kLevel = Into::kSecondLevel, class T>
+template <Into kLevel, class T>
 HWY_INLINE void prefetch_ahead(const T* at) {
   __builtin_prefetch(at, 0, kLevel == Into::kFirstLevel ? 3 : 2);
 }
