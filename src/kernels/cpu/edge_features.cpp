@@ -45,12 +45,11 @@ class RowFeatures {
   }
 
   void run_items(const EdgePiece& piece) const {
-    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
-      const std::int64_t k = i - piece.items.begin;
+    for_items(piece, [this](std::int64_t i, std::int64_t begin, std::int64_t end) {
       const W* row = gradient_ + (static_cast<std::size_t>(i) * heads_ + group_.first) * features_;
-      const auto end = static_cast<std::size_t>(piece.end[k]);
-      for (auto e = static_cast<std::size_t>(piece.begin[k]); e < end; ++e) add(row, e);
-    }
+      for (auto e = static_cast<std::size_t>(begin); e < static_cast<std::size_t>(end); ++e)
+        add(row, e);
+    });
   }
 
  private:

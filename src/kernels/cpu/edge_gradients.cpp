@@ -37,7 +37,7 @@ class Gradients {
         kept_(args_.in.attention_dropout, pass.kept, pass.group.first, pass.group.stride),
         delta_(static_cast<const W*>(pass.delta)),
         logit_(static_cast<W*>(pass.logit)),
-        product_(static_cast<W*>(pass.product)),
+        product_(static_cast<const W*>(pass.product)),
         record_(static_cast<W*>(pass.record)),
         record_stride_(pass.record_bytes / sizeof(W)) {}
 
@@ -53,11 +53,10 @@ class Gradients {
     if (terms_.query_values() > 0)
       return sum_items<W>(piece, terms_.query_values(), adding_query(), storing_query());
     if (!terms_.any())
-      return together(piece);
-    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
-      const std::int64_t k = i - piece.items.begin;
-      adding_query()(i, piece.begin[k], piece.end[k], nullptr);
-    }
+      return together(piece, scale_);
+    for_items(piece, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+      adding_query()(i, begin, end, nullptr);
+    });
   }
 
  private:
@@ -85,10 +84,7 @@ class Gradients {
 
   auto adding_query() const {
     return [this](std::int64_t i, std::int64_t begin, std::int64_t end, W* query_sums) {
-      with_terms(static_cast<std::size_t>(i),
-                 static_cast<std::size_t>(begin),
-                 static_cast<std::size_t>(end),
-                 query_sums);
+      with_terms(i, begin, end, query_sums);
     };
   }
   auto storing_query() const {
@@ -98,8 +94,9 @@ class Gradients {
     };
   }
 
-  /// Edges of several rows fill vectors together.
-  void together(const EdgePiece& piece) const {
+  /// Records of logits that are products times `scale`. Edges of several rows fill vectors
+  /// together.
+  void together(const EdgePiece& piece, W scale) const {
     const std::size_t most = kValues / group_.stride;
     RowValues rows;
     LaneBlock<W> logsumexp;
@@ -116,28 +113,28 @@ class Gradients {
         edges += count;
         if (edges < most)
           continue;
-        weigh(first, edges, rows);
+        weigh(first, edges, rows, scale);
         first += edges;
         edges = 0;
       }
     }
-    weigh(first, edges, rows);
+    weigh(first, edges, rows, scale);
   }
 
-  void weigh(std::size_t first, std::size_t edges, const RowValues& rows) const {
+  void weigh(std::size_t first, std::size_t edges, const RowValues& rows, W scale) const {
     const W* logit = logit_ + first * group_.stride;
     LaneBlock<W> factor;
     factor.set(1);
     for_edge_values<W>(
         edges * group_.stride,
         [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
-          const auto e = hn::Mul(load_values(d, logit + at, count), hn::Set(d, scale_));
+          const auto e = hn::Mul(load_values(d, logit + at, count), hn::Set(d, scale));
           const auto alpha = hn::Exp(d, hn::Sub(e, hn::Load(d, rows.logsumexp + at)));
           const auto delta = hn::Mul(alpha, hn::Load(d, rows.delta + at));
           const auto weight = hn::Mul(alpha, factors(d, first, at, lane, count, factor));
           const auto p = load_values(d, product_ + first * group_.stride + at, count);
           store_record(weight,
-                       hn::Mul(hn::MulSub(weight, p, delta), hn::Set(d, scale_)),
+                       hn::Mul(hn::MulSub(weight, p, delta), hn::Set(d, scale)),
                        first * group_.stride + at,
                        count);
         });
@@ -200,49 +197,22 @@ class Gradients {
   }
 
   /// A row whose logits have terms of the edges.
-  void with_terms(std::size_t i, std::size_t begin, std::size_t end, W* query_sums) const {
-    W* logit = logit_ + begin * group_.stride;
-    W* product = product_ + begin * group_.stride;
-    const std::size_t values = (end - begin) * group_.stride;
-    multiply(logit, values, scale_);
-    terms_.add(i, begin, end, logit);
-    weigh_row(i, begin, logit, product, values);
-    terms_.store(begin, end, product, static_cast<W*>(args_.grad_edge_logit), query_sums);
-    for (std::size_t e = begin; e < end; ++e) {
-      W* to = record_ + e * record_stride_;
-      for (std::size_t h = 0; h < group_.stride; ++h) *to++ = *logit++;
-      for (std::size_t h = 0; h < group_.stride; ++h) *to++ = *product++ * scale_;
-    }
-  }
-
-  static void multiply(W* value, std::size_t values, W factor) {
+  void with_terms(std::int64_t i, std::int64_t begin, std::int64_t end, W* query_sums) const {
+    const auto first = static_cast<std::size_t>(begin), last = static_cast<std::size_t>(end);
+    W* logit = logit_ + first * group_.stride;
     for_edge_values<W>(
-        values, [&](auto d, std::size_t at, std::size_t, std::size_t count) HWY_ATTR {
+        (last - first) * group_.stride,
+        [&](auto d, std::size_t at, std::size_t, std::size_t count) HWY_ATTR {
           store_values(
-              hn::Mul(load_values(d, value + at, count), hn::Set(d, factor)), d, value + at, count);
+              hn::Mul(load_values(d, logit + at, count), hn::Set(d, scale_)), d, logit + at, count);
         });
-  }
-
-  /// alpha m in the places of the logits, their gradient in those of the products.
-  void weigh_row(std::size_t i, std::size_t begin, W* logit, W* product, std::size_t values) const {
-    LaneBlock<W> logsumexp;
-    LaneBlock<W> delta;
-    LaneBlock<W> factor;
-    row_scalars(i, logsumexp, delta);
-    factor.set(1);
-    for_edge_values<W>(
-        values, [&](auto d, std::size_t at, std::size_t lane, std::size_t count) HWY_ATTR {
-          const auto e = load_values(d, logit + at, count);
-          const auto alpha = hn::Exp(d, hn::Sub(e, hn::Load(d, logsumexp.lane + lane)));
-          const auto weight = hn::Mul(alpha, factors(d, begin, at, lane, count, factor));
-          store_values(weight, d, logit + at, count);
-          store_values(hn::MulSub(weight,
-                                  load_values(d, product + at, count),
-                                  hn::Mul(alpha, hn::Load(d, delta.lane + lane))),
-                       d,
-                       product + at,
-                       count);
-        });
+    terms_.add(static_cast<std::size_t>(i), first, last, logit);
+    together({{i, i + 1}, &begin, &end}, 1);
+    W* gradient = record_ + first * record_stride_ + group_.stride;
+    terms_.store(
+        first, last, gradient, record_stride_, static_cast<W*>(args_.grad_edge_logit), query_sums);
+    for (std::size_t e = first; e < last; ++e, gradient += record_stride_)
+      for (std::size_t h = 0; h < group_.stride; ++h) gradient[h] *= scale_;
   }
 
   const AttentionBackwardArgs& args_;
@@ -254,7 +224,7 @@ class Gradients {
   KeptFactors<W> kept_;
   const W* delta_;
   W* logit_;
-  W* product_;
+  const W* product_;
   W* record_;
   std::size_t record_stride_;
 };

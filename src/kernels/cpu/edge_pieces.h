@@ -112,13 +112,17 @@ class EdgePieces {
   std::vector<RowRange> ranges_;
 };
 
-/// body(item, begin, end) over threads, hubs part by part: for passes without sums over an item.
+/// body(item, begin, end) for the items of a piece.
+template <class Body>
+void for_items(const EdgePiece& piece, const Body& body) {
+  for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i)
+    body(i, piece.begin[i - piece.items.begin], piece.end[i - piece.items.begin]);
+}
+
+/// The same over threads, hubs part by part: for passes without sums over an item.
 template <class Body>
 void for_edges(const EdgePieces& pieces, const Body& body) {
-  pieces.run([&](const EdgePiece& piece) {
-    for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i)
-      body(i, piece.begin[i - piece.items.begin], piece.end[i - piece.items.begin]);
-  });
+  pieces.run([&](const EdgePiece& piece) { for_items(piece, body); });
 }
 
 /// For every item of a piece `values` sums over its edges: sum(item, begin, end, to) adds them to
@@ -126,12 +130,11 @@ void for_edges(const EdgePieces& pieces, const Body& body) {
 template <class Value, class Sum, class Store>
 void sum_items(const EdgePiece& piece, std::size_t values, const Sum& sum, const Store& store) {
   std::vector<Value> sums(values);
-  for (std::int64_t i = piece.items.begin; i < piece.items.end; ++i) {
-    const std::int64_t k = i - piece.items.begin;
+  for_items(piece, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
     std::fill(sums.begin(), sums.end(), Value{});
-    sum(i, piece.begin[k], piece.end[k], sums.data());
+    sum(i, begin, end, sums.data());
     store(i, sums.data());
-  }
+  });
 }
 
 /// The same for the items of all pieces, over threads.

@@ -37,7 +37,7 @@ struct EdgeGradients {
   const std::uint8_t* kept = nullptr;  ///< null: m = 1, or p already holds it
   const void* delta = nullptr;         ///< (w) [R,H], without the part through L
   void* logit = nullptr;               ///< (w) [E,stride]; changed where edges have terms
-  void* product = nullptr;             ///< (w) [E,stride] p; likewise
+  const void* product = nullptr;       ///< (w) [E,stride] p
   void* record = nullptr;              ///< [E] of record_bytes each
   std::size_t record_bytes = 0;
 };

@@ -83,14 +83,15 @@ class RowTerms {
   /// Values of a row's query for the heads of the group.
   std::size_t query_values() const { return group_.count * features_; }
 
-  /// Stores the gradients of the logits, gradient[e,h], and adds their products with x to
-  /// query_gradient[h,f].
+  /// Stores the gradients of the logits, gradient[e * stride + h], and adds their products with x
+  /// to query_gradient[h,f].
   void store(std::size_t begin,
              std::size_t end,
              const W* gradient,
+             std::size_t stride,
              W* logit_gradient,
              W* query_gradient) const {
-    for (std::size_t e = begin; e < end; ++e, gradient += group_.stride)
+    for (std::size_t e = begin; e < end; ++e, gradient += stride)
       for (std::size_t h = 0; h < group_.count; ++h) {
         if (logit_gradient != nullptr)
           logit_gradient[e * heads_ + group_.first + h] = gradient[h];
