@@ -1,8 +1,11 @@
 #include "kernels/cpu/third_level_cache.h"
 
+#include "kernels/cpu/cache_trial.h"
+
 #include <algorithm>
-#include <atomic>
 #include <fstream>
+#include <limits>
+#include <mutex>
 #include <string>
 
 #ifdef __linux__
@@ -45,19 +48,55 @@ std::size_t told_by_system() {
 #endif
 }
 
-std::atomic<std::size_t>& cache_bytes() {
-  static std::atomic<std::size_t> bytes{told_by_system()};
-  return bytes;
+/// What is known of the cache. A size's answer never changes, since memory is planned by it.
+class Known {
+ public:
+  std::size_t told() {
+    const std::scoped_lock lock(mutex_);
+    return told_;
+  }
+
+  bool holds(std::size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    if (bytes > told_ / 8 * 7)
+      return false;
+    if (bytes <= held_ || bytes >= not_held_)
+      return bytes <= held_;
+    const bool held = rate_beside_small(bytes) >= kLeastRate;
+    (held ? held_ : not_held_) = bytes;
+    return held;
+  }
+
+  void assume(std::size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    told_ = held_ = bytes;
+  }
+
+ private:
+  /// Below it, fetching each row twice from tiles half as wide is faster.
+  static constexpr double kLeastRate = 0.55;
+  /// Nor is a table tried that differs little from the one it would be compared with.
+  static constexpr std::size_t kNotTried = kSmallTable / 2 * 3;
+
+  std::mutex mutex_;
+  std::size_t told_ = told_by_system();
+  std::size_t held_ = kNotTried;
+  std::size_t not_held_ = std::numeric_limits<std::size_t>::max();
+};
+
+Known& known() {
+  static Known cache;
+  return cache;
 }
 
 }  // namespace
 
 std::size_t third_level_cache_bytes() {
-  return cache_bytes();
+  return known().told();
 }
 
 bool third_level_cache_holds(std::size_t bytes) {
-  return bytes <= third_level_cache_bytes() / 8 * 7;
+  return known().holds(bytes);
 }
 
 bool rows_come_near() {
@@ -73,7 +112,7 @@ bool rows_come_near() {
 }
 
 void assume_third_level_cache(std::size_t bytes) {
-  cache_bytes() = bytes;
+  known().assume(bytes);
 }
 
 }  // namespace regatta::cpu

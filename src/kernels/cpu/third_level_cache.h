@@ -10,7 +10,10 @@ namespace regatta::cpu {
 std::size_t third_level_cache_bytes();
 
 /// Whether seven eighths of that cache hold tables of so many bytes, so that passes find most rows
-/// there (docs/decisions/0009-cpu-attention.md).
+/// there (docs/decisions/0009-cpu-attention.md). Others may use the cache too, so tables above 12
+/// MB are tried, once a size: up to 40 ms and as much memory as the table for as long. The same
+/// answer for a size as long as the process lives. Thread-safe, but not from inside a parallel
+/// loop.
 bool third_level_cache_holds(std::size_t bytes);
 
 /// Whether rows that edges will fetch are asked for into the first-level cache. Intel's takes fewer
@@ -18,7 +21,7 @@ bool third_level_cache_holds(std::size_t bytes);
 /// edges are up to a tenth faster with them near.
 bool rows_come_near();
 
-/// For tests, before kernels run: another size. Only speed may depend on it.
+/// For tests, before kernels run: another size, which is not tried. Only speed may depend on it.
 void assume_third_level_cache(std::size_t bytes);
 
 }  // namespace regatta::cpu

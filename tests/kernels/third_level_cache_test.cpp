@@ -1,0 +1,51 @@
+// What the third level holds is tried on the machine, so tests ask only for what is true on any.
+#include "kernels/cpu/third_level_cache.h"
+
+#include "kernels/cpu/cache_trial.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+namespace regatta::test {
+namespace {
+
+using cpu::third_level_cache_holds;
+
+/// Above what is never tried, to beyond the cache, in an order that is no order.
+std::vector<std::size_t> sizes() {
+  std::vector<std::size_t> all;
+  for (const std::size_t eighths : {7, 3, 5, 2, 6, 4, 8})
+    all.push_back(cpu::third_level_cache_bytes() / 8 * eighths);
+  return all;
+}
+
+// Memory is planned by one answer and used by the next.
+TEST(ThirdLevelCache, AnswersAlikeForASizeAndItsLess) {
+  std::vector<bool> held;
+  for (const std::size_t size : sizes()) held.push_back(third_level_cache_holds(size));
+  for (std::size_t a = 0; a < held.size(); ++a) {
+    EXPECT_EQ(third_level_cache_holds(sizes()[a]), held[a]) << sizes()[a];
+    for (std::size_t b = 0; b < held.size(); ++b)
+      EXPECT_TRUE(!held[a] || held[b] || sizes()[b] > sizes()[a])
+          << sizes()[a] << " bytes are held and " << sizes()[b] << " are not";
+  }
+}
+
+TEST(ThirdLevelCache, HoldsNoMoreThanTheSystemTells) {
+  const std::size_t told = cpu::third_level_cache_bytes();
+  EXPECT_FALSE(third_level_cache_holds(told / 8 * 7 + 1));
+  EXPECT_EQ(third_level_cache_holds(1 << 20), told / 8 * 7 >= 1 << 20);
+}
+
+TEST(ThirdLevelCache, TrialsGiveARatio) {
+  for (const std::size_t bytes : {std::size_t{256}, cpu::kSmallTable, 2 * cpu::kSmallTable}) {
+    const double ratio = cpu::rate_beside_small(bytes);
+    EXPECT_TRUE(std::isfinite(ratio) && ratio > 0) << bytes << " bytes: " << ratio;
+  }
+}
+
+}  // namespace
+}  // namespace regatta::test
