@@ -164,6 +164,10 @@ std::size_t packed_tile_bytes(const TableShape& table, bool wide) {
              : table.rows * blocks * block_columns(table.dtype) * storage_bytes(table.dtype);
 }
 
+std::size_t packed_row_bytes(const ColumnTile& tile, KernelType dtype) {
+  return tile.blocks * block_columns(dtype) * storage_bytes(dtype);
+}
+
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to) {
   const std::size_t element = storage_bytes(table.dtype);
   const auto* from = static_cast<const std::byte*>(rows) + tile.first * element;

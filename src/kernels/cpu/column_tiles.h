@@ -82,6 +82,9 @@ bool stored_past_caches(std::size_t elements, KernelType dtype);
 /// Bytes that pack_tile writes for the widest tile of the table, of column_tiles or of sum_tiles.
 std::size_t packed_tile_bytes(const TableShape& table, bool wide = false);
 
+/// Of a row of a packed tile.
+std::size_t packed_row_bytes(const ColumnTile& tile, KernelType dtype);
+
 /// Copies the tile's columns of all rows side by side, padded with zeros to whole blocks; `to`
 /// holds packed_tile_bytes. A tile that is not packed is only described.
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to);

@@ -15,17 +15,19 @@ bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> li
 }
 
 void EdgePasses::add(std::unique_ptr<EdgePass> pass) {
-  if (by_blocks_)
+  if (keeps_)
     passes_.push_back(std::move(pass));
   else
     pass->run();
 }
 
-void EdgePasses::run_blocks(const EdgeLists& lists, std::size_t row_bytes) const {
+void EdgePasses::run_blocks(const EdgeLists& lists, std::size_t row_bytes) {
   for_edge_blocks(lists, row_bytes, [&](const EdgePiece& block) {
     for (const auto& pass : passes_) pass->run_items(block);
     hwy::FlushStream();
   });
+  passes_.clear();
+  keeps_ = false;
 }
 
 }  // namespace regatta::cpu

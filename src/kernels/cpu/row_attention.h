@@ -28,6 +28,9 @@ class RowAttention {
   /// Passes go by blocks of items, over CompactTables of slot_bytes() each.
   bool by_blocks() const { return by_blocks_; }
   std::size_t slot_bytes() const { return slot_bytes_; }
+  /// By tiles: the last tile of the logits' products is the first of the sums over in-edges, and
+  /// all passes between the two go by blocks, so that its rows are fetched once.
+  bool meets_in_a_tile() const { return meets_in_a_tile_; }
   double scale() const { return gatv2() ? 1 : in_.scale; }
   bool gatv2() const { return in_.kind == AttentionKind::kGatv2; }
 
@@ -58,6 +61,7 @@ class RowAttention {
   bool one_table_;
   std::size_t slot_bytes_ = 0;
   bool by_blocks_;
+  bool meets_in_a_tile_;
 };
 
 /// The bits of attention dropout for the quad in use.

@@ -91,6 +91,8 @@ void find_logits(const RowBackward& pass, const HeadGroup& group) {
   for (const ColumnTile& tile : tiles) {
     products.tile = tile;
     products.table = pass.buffer.pack(table, tile, pass.plan.keys());
+    if (&tile == &tiles.back() && pass.plan.meets_in_a_tile())
+      pass.passes.keep_on();
     pass.passes.add(row_products_pass(products));
     products.add = true;
   }
@@ -166,6 +168,11 @@ void find_edge_gradients(const RowBackward& pass,
 void gradients_by_tiles(const RowBackward& pass, const HeadGroup& group) {
   find_products(pass, group);
   find_edge_gradients(pass, group, pass.plan.shared_logits() ? nullptr : pass.kept.of(group));
+  if (pass.plan.meets_in_a_tile()) {
+    meeting_row_gradients(pass, group);
+    const ColumnTile last = column_tiles(pass.plan.key_table(group)).back();
+    pass.passes.run_blocks(pass.in_edges, packed_row_bytes(last, pass.args.in.dtype));
+  }
   to_out_edges(pass, group);
   pass.plan.gatv2() ? gatv2_gradients(pass, group) : dot_gradients(pass, group);
 }
@@ -186,7 +193,7 @@ class BlockRun {
               passes_} {}
 
   const RowBackward& pass() const { return pass_; }
-  void run(const EdgeLists& lists) const { passes_.run_blocks(lists, row_bytes_); }
+  void run(const EdgeLists& lists) { passes_.run_blocks(lists, row_bytes_); }
 
  private:
   TileBuffer buffer_;
@@ -197,9 +204,8 @@ class BlockRun {
 
 void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const HeadGroup& group) {
   const AttentionInputs& in = pass.args.in;
-  begin_row_gradients(pass, group);
   pass.plan.hold_sources(tables, group);
-  const BlockRun rows(pass, tables, group);
+  BlockRun rows(pass, tables, group);
   find_products(rows.pass(), group);
   find_edge_gradients(rows.pass(), group, pass.kept.of(group));
   block_row_gradients(rows.pass(), group);
@@ -207,12 +213,12 @@ void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const H
   to_out_edges(pass, group);
   if (!pass.plan.gatv2()) {
     tables.hold(0, pass.plan.query_table(group), in.query);
-    const BlockRun keys(pass, tables, group);
+    BlockRun keys(pass, tables, group);
     block_key_gradients(keys.pass(), group);
     keys.run(pass.out_edges);
   }
   tables.hold(1, pass.plan.gradient_table(group), pass.memory.gradient);
-  const BlockRun values(pass, tables, group);
+  BlockRun values(pass, tables, group);
   block_value_gradients(values.pass(), group);
   values.run(pass.out_edges);
   if (pass.plan.gatv2())

@@ -57,9 +57,12 @@ void to_out_edges(const RowBackward& pass, const HeadGroup& group);
 void dot_gradients(const RowBackward& pass, const HeadGroup& group);
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
 
-/// The same by blocks: what comes before all blocks, the part that sums over the in-edges of a
-/// block, that over the out-edges of a block, when all of the first is done, and what ends gatv2's.
-void begin_row_gradients(const RowBackward& pass, const HeadGroup& group);
+/// Where the plan meets in a tile: the sums over in-edges that run by blocks with the products, and
+/// that the two above then leave out.
+void meeting_row_gradients(const RowBackward& pass, const HeadGroup& group);
+
+/// The same by blocks: the part that sums over the in-edges of a block, that over the out-edges of
+/// a block, when all of the first is done, and what ends gatv2's.
 void block_row_gradients(const RowBackward& pass, const HeadGroup& group);
 void block_key_gradients(const RowBackward& pass, const HeadGroup& group);
 void block_value_gradients(const RowBackward& pass, const HeadGroup& group);

@@ -71,6 +71,8 @@ void find_logits(const RowForward& pass, const HeadGroup& group) {
   for (const ColumnTile& tile : tiles) {
     products.tile = tile;
     products.table = pass.buffer.pack(table, tile, pass.plan.keys());
+    if (&tile == &tiles.back() && pass.plan.meets_in_a_tile())
+      pass.passes.keep_on();
     pass.passes.add(row_products_pass(products));
     products.add = true;
   }
@@ -103,7 +105,11 @@ void sum_messages(const RowForward& pass, const HeadGroup& group, const void* we
   for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, pass.plan.by_blocks()))) {
     sums.tile = tile;
     sums.table = pass.buffer.pack_messages(in, table, tile);
+    const bool meets = pass.passes.keeps() && pass.plan.meets_in_a_tile();
+    sums.table.prefetch = sums.table.prefetch && !meets;  // the products asked
     pass.passes.add(weighted_sums_pass(sums));
+    if (meets)
+      pass.passes.run_blocks(sums.edges, packed_row_bytes(tile, in.dtype));
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <ranges>
+#include <span>
 #include <vector>
 
 namespace regatta::cpu {
@@ -48,6 +49,8 @@ WeightedSums sums_of(
 }
 
 void run_sums(const RowBackward& pass, WeightedSums& sums, const GradientStore& store) {
+  if (pass.passes.keeps() && pass.plan.meets_in_a_tile())
+    sums.table.prefetch = false;  // the products asked
   sums.context = pass.passes.keep(store);
   pass.passes.add(weighted_sums_pass(sums));
 }
@@ -68,19 +71,28 @@ GradientStore store_to(const RowBackward& pass, void* rows, std::size_t row) {
   return store;
 }
 
-/// Sums of a table's rows in a gradient of their own.
-void sum_table(const RowBackward& pass,
-               WeightedSums sums,
-               const TableShape& table,
-               const void* rows,
-               const GradientStore& store) {
+/// Sums of a table's rows in a gradient of their own, by the last tiles first.
+void sum_tiles_of(const RowBackward& pass,
+                  WeightedSums sums,
+                  const TableShape& table,
+                  const void* rows,
+                  const GradientStore& store,
+                  std::span<const ColumnTile> tiles) {
   if (store.rows == nullptr)
     return;
-  for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, pass.plan.by_blocks()))) {
+  for (const ColumnTile& tile : std::views::reverse(tiles)) {
     sums.tile = tile;
     sums.table = pass.buffer.pack(table, tile, rows);
     run_message_sums(pass, sums, store);
   }
+}
+
+void sum_table(const RowBackward& pass,
+               const WeightedSums& sums,
+               const TableShape& table,
+               const void* rows,
+               const GradientStore& store) {
+  sum_tiles_of(pass, sums, table, rows, store, sum_tiles(table, pass.plan.by_blocks()));
 }
 
 GradientStore message_store(const RowBackward& pass) {
@@ -125,17 +137,8 @@ class SharedTable {
 
   std::vector<ColumnTile> tiles() const { return sum_tiles(table_, pass_.plan.by_blocks()); }
 
-  /// Sources that are no rows have no sum as query.
-  void clear_sources(const ColumnTile& tile) const {
-    const AttentionInputs& in = pass_.args.in;
-    const std::size_t item = tile.blocks * 64;
-    std::memset(
-        static_cast<std::byte*>(partial_store(pass_, table_, tile).partial) + size(in.rows) * item,
-        0,
-        size(in.nodes - in.rows) * item);
-  }
-
   void row_sums(const ColumnTile& tile) const {
+    clear_sources(tile);
     WeightedSums queries = sums(Over::kRows, Weigh::kGradient, tile);
     queries.table = pass_.buffer.pack(table_, tile, pass_.args.in.value);
     run_sums(pass_, queries, partial_store(pass_, table_, tile));
@@ -156,6 +159,16 @@ class SharedTable {
   }
 
  private:
+  /// Sources that are no rows have no sum as query.
+  void clear_sources(const ColumnTile& tile) const {
+    const AttentionInputs& in = pass_.args.in;
+    const std::size_t item = tile.blocks * 64;
+    std::memset(
+        static_cast<std::byte*>(partial_store(pass_, table_, tile).partial) + size(in.rows) * item,
+        0,
+        size(in.nodes - in.rows) * item);
+  }
+
   WeightedSums sums(Over over, Weigh weigh, const ColumnTile& tile) const {
     WeightedSums sums = sums_of(pass_, group_, over, weigh, size(pass_.args.in.width));
     sums.tile = tile;
@@ -168,12 +181,15 @@ class SharedTable {
   TableShape gradients_;
 };
 
-void query_gradient(const RowBackward& pass, const HeadGroup& group) {
-  sum_table(pass,
-            sums_of(pass, group, Over::kRows, Weigh::kGradient, pass.plan.logit_width()),
-            pass.plan.key_table(group),
-            pass.args.in.key,
-            store_to(pass, pass.args.grad_query, pass.plan.logit_row()));
+void query_gradient(const RowBackward& pass,
+                    const HeadGroup& group,
+                    std::span<const ColumnTile> tiles) {
+  sum_tiles_of(pass,
+               sums_of(pass, group, Over::kRows, Weigh::kGradient, pass.plan.logit_width()),
+               pass.plan.key_table(group),
+               pass.args.in.key,
+               store_to(pass, pass.args.grad_query, pass.plan.logit_row()),
+               tiles);
 }
 
 void key_gradient(const RowBackward& pass, const HeadGroup& group) {
@@ -288,21 +304,37 @@ void gatv2_source_gradients(const RowBackward& pass, const HeadGroup& group) {
 void dot_gradients(const RowBackward& pass, const HeadGroup& group) {
   if (pass.args.in.shares_table()) {
     const SharedTable shared(pass, group);
+    bool rows_are_there = pass.plan.meets_in_a_tile();
     for (const ColumnTile& tile : std::views::reverse(shared.tiles())) {
-      shared.clear_sources(tile);
-      shared.row_sums(tile);
+      if (!rows_are_there)
+        shared.row_sums(tile);
+      rows_are_there = false;
       shared.key_sums(tile);
       shared.value_sums(tile);
     }
     return;
   }
-  query_gradient(pass, group);
+  std::vector<ColumnTile> tiles = key_tiles(pass, group);
+  if (pass.plan.meets_in_a_tile())
+    tiles.pop_back();
+  query_gradient(pass, group, tiles);
   key_gradient(pass, group);
   value_gradient(pass, group);
 }
 
+void meeting_row_gradients(const RowBackward& pass, const HeadGroup& group) {
+  const std::vector<ColumnTile> tiles = key_tiles(pass, group);
+  if (pass.plan.gatv2())  // slopes are bits: no tile is fetched
+    for (const ColumnTile& tile : tiles) gatv2_row_gradients(pass, group, tile);
+  else if (pass.args.in.shares_table())
+    SharedTable(pass, group).row_sums(tiles.back());
+  else
+    query_gradient(pass, group, {&tiles.back(), 1});
+}
+
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group) {
-  for (const ColumnTile& tile : key_tiles(pass, group)) gatv2_row_gradients(pass, group, tile);
+  if (!pass.plan.meets_in_a_tile())
+    for (const ColumnTile& tile : key_tiles(pass, group)) gatv2_row_gradients(pass, group, tile);
   gatv2_source_gradients(pass, group);
   merge_gatv2_gradients(pass, group);
 }
@@ -313,16 +345,9 @@ void merge_gatv2_gradients(const RowBackward& pass, const HeadGroup& group) {
         pass.args, leaky_row_sums(pass, group, tile), leaky_source_sums(pass, group, tile));
 }
 
-void begin_row_gradients(const RowBackward& pass, const HeadGroup& group) {
-  if (!pass.args.in.shares_table())
-    return;
-  const SharedTable shared(pass, group);
-  for (const ColumnTile& tile : shared.tiles()) shared.clear_sources(tile);
-}
-
 void block_row_gradients(const RowBackward& pass, const HeadGroup& group) {
   if (!pass.plan.gatv2() && !pass.args.in.shares_table())
-    return query_gradient(pass, group);
+    return query_gradient(pass, group, key_tiles(pass, group));
   for (const ColumnTile& tile : std::views::reverse(key_tiles(pass, group)))
     pass.plan.gatv2() ? gatv2_row_gradients(pass, group, tile)
                       : SharedTable(pass, group).row_sums(tile);
