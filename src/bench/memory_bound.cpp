@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -38,19 +37,18 @@ using Words = std::uint32_t;
 using Lanes = Words __attribute__((vector_size(64)));
 constexpr std::size_t kLanes = 16;
 
-/// Words in large pages where the system gives them; what they hold is whatever is written there.
-struct AlignedWords {
-  explicit AlignedWords(std::size_t count)
-      : memory(static_cast<Words*>(std::aligned_alloc(kHugePage, padded(count))), &std::free) {
-    if (memory == nullptr)
+/// Words in huge pages, else the bound would be the page tables' and not the memory's; they hold
+/// whatever is written there.
+class HugeWords {
+ public:
+  explicit HugeWords(std::size_t count) : memory_(huge_page_bytes(count * sizeof(Words))) {
+    if (memory_ == nullptr)
       throw std::bad_alloc();
-    // Else the bound would be the page tables' and not the memory's.
-    ask_for_huge_pages(memory.get(), padded(count));
   }
-  static std::size_t padded(std::size_t count) {
-    return (count * sizeof(Words) + kHugePage - 1) / kHugePage * kHugePage;
-  }
-  std::unique_ptr<Words, decltype(&std::free)> memory;
+  Words* get() const { return reinterpret_cast<Words*>(memory_.get()); }
+
+ private:
+  std::unique_ptr<std::byte, void (*)(void*)> memory_;
 };
 
 /// A table in rows of `words` words.
@@ -154,12 +152,12 @@ void measure_blocked(const Table& table,
   const std::int64_t most = std::min(most_tile_bytes(), table_bytes);
   const double bytes =
       static_cast<double>(table.index.size()) * static_cast<double>(table.words * sizeof(Words));
-  const AlignedWords packed(static_cast<std::size_t>(most) / sizeof(Words));
+  const HugeWords packed(static_cast<std::size_t>(most) / sizeof(Words));
   for (std::size_t words = kLanes; words < table.words; words *= 2) {
     const auto tile_bytes = static_cast<std::int64_t>(words * sizeof(Words));
     if (nodes * tile_bytes > most)
       break;
-    const double rate = bytes / blocked_seconds(table, nodes, words, packed.memory.get(), total);
+    const double rate = bytes / blocked_seconds(table, nodes, words, packed.get(), total);
     if (rate > bound.blocked_rate) {
       bound.blocked_rate = rate;
       bound.tile_bytes = tile_bytes;
@@ -192,9 +190,9 @@ MemoryBound measure_memory_bound(std::int64_t copy_bytes,
   if (index.empty())
     return bound;
   const auto words = static_cast<std::size_t>((row_bytes + 3) / 4);
-  const AlignedWords values(static_cast<std::size_t>(nodes) * words);
-  std::fill_n(values.memory.get(), static_cast<std::size_t>(nodes) * words, 1);
-  Table table{values.memory.get(), words, index};
+  const HugeWords values(static_cast<std::size_t>(nodes) * words);
+  std::fill_n(values.get(), static_cast<std::size_t>(nodes) * words, 1);
+  Table table{values.get(), words, index};
   std::atomic<Words> total{0};
   double seconds = 1e30;
   for (const std::int64_t ahead : kDistances) {

@@ -1,30 +1,22 @@
 #include "core/rng.h"
 
+#include "core/split_mix.h"
+
 #include <Random123/philox.h>
 
 #include <cmath>
 #include <numbers>
 
 namespace regatta {
-namespace {
-
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15ULL;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
 
 RandomKey make_random_key(std::uint64_t seed,
                           RandomPurpose purpose,
                           std::uint64_t step,
                           std::uint64_t layer) {
-  std::uint64_t state = mix(seed);
-  state = mix(state ^ static_cast<std::uint64_t>(purpose));
-  state = mix(state ^ step);
-  return {mix(state ^ layer)};
+  std::uint64_t state = split_mix(seed);
+  state = split_mix(state ^ static_cast<std::uint64_t>(purpose));
+  state = split_mix(state ^ step);
+  return {split_mix(state ^ layer)};
 }
 
 RandomKey make_random_key(std::uint64_t seed, RandomPurpose purpose, std::string_view name) {

@@ -2,15 +2,14 @@
 
 #include "core/huge_pages.h"
 #include "core/parallel.h"
+#include "core/split_mix.h"
 #include "core/timer.h"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 
 namespace regatta::cpu {
 namespace {
@@ -25,11 +24,9 @@ struct Table {
   const std::byte* base;
   std::uint64_t rows;
 
-  /// Of a number, uniform in [0, rows): SplitMix64's finaliser.
+  /// Of a number, uniform.
   const std::byte* random_row(std::uint64_t number) const {
-    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9U;
-    number = (number ^ number >> 27) * 0x94D049BB133111EBU;
-    return base + ((number >> 32) * rows >> 32) * kRow;
+    return base + ((split_mix(number) >> 32) * rows >> 32) * kRow;
   }
 };
 
@@ -66,14 +63,11 @@ double rate(const Table& table, std::atomic<unsigned>& total) {
 }  // namespace
 
 double rate_beside_small(std::size_t bytes) {
-  const std::size_t padded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-  const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(kHugePage, padded),
-                                                           &std::free);
+  const auto memory = huge_page_bytes(bytes);
   if (memory == nullptr)
     return 0;
-  ask_for_huge_pages(memory.get(), padded);
-  std::memset(memory.get(), 0, padded);
-  const Table whole{static_cast<const std::byte*>(memory.get()), bytes / kRow};
+  std::memset(memory.get(), 0, bytes);
+  const Table whole{memory.get(), bytes / kRow};
   const Table small{whole.base, std::min(whole.rows, kSmallTable / kRow)};
   std::atomic<unsigned> total{0};
   // In turns, since what others leave of the cache changes with time.
