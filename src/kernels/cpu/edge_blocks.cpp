@@ -15,7 +15,7 @@ bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> li
 }
 
 void EdgePasses::add(std::unique_ptr<EdgePass> pass) {
-  if (keeps_)
+  if (by_blocks_ || meeting_)
     passes_.push_back(std::move(pass));
   else
     pass->run();
@@ -27,7 +27,7 @@ void EdgePasses::run_blocks(const EdgeLists& lists, std::size_t row_bytes) {
     hwy::FlushStream();
   });
   passes_.clear();
-  keeps_ = false;
+  meeting_ = false;
 }
 
 }  // namespace regatta::cpu

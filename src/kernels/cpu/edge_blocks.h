@@ -48,11 +48,11 @@ void for_edge_blocks(const EdgeLists& lists, std::size_t row_bytes, const Body& 
 /// Passes that run at once over all items, or are kept to run by blocks.
 class EdgePasses {
  public:
-  explicit EdgePasses(bool keeps) : keeps_(keeps) {}
+  explicit EdgePasses(bool by_blocks) : by_blocks_(by_blocks) {}
 
-  bool keeps() const { return keeps_; }
-  /// Those added from here on are kept.
-  void keep_on() { keeps_ = true; }
+  /// Those added from here to run_blocks are kept, since they meet in one tile.
+  void meet() { meeting_ = true; }
+  bool meeting() const { return meeting_; }
   void add(std::unique_ptr<EdgePass> pass);
   /// What a pass points to, kept as long as the passes.
   template <class Value>
@@ -61,11 +61,12 @@ class EdgePasses {
     values_.push_back(kept);
     return kept.get();
   }
-  /// The passes that were kept, all over one block before the next. Those added later run at once.
+  /// The passes that were kept, all over one block before the next.
   void run_blocks(const EdgeLists& lists, std::size_t row_bytes);
 
  private:
-  bool keeps_;
+  bool by_blocks_;
+  bool meeting_ = false;
   std::vector<std::unique_ptr<EdgePass>> passes_;
   std::vector<std::shared_ptr<const void>> values_;
 };

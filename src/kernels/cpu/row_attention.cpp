@@ -2,7 +2,6 @@
 
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/compact_tables.h"
-#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/kept_edges.h"
 #include "kernels/cpu/out_edges.h"
 #include "kernels/prepared_graph.h"
@@ -83,6 +82,30 @@ void RowAttention::hold_sources(CompactTables& tables, const HeadGroup& group) c
 
 std::size_t RowAttention::row_bytes(const HeadGroup& group) const {
   return group.count * logit_width() * storage_bytes(in_.dtype);
+}
+
+void RowAttention::add_logit_products(const HeadGroup& group,
+                                      RowProducts products,
+                                      TileBuffer& buffer,
+                                      EdgePasses& passes) const {
+  const LeakyTerms leaky = leaky_terms();
+  products.dtype = in_.dtype;
+  products.edges = in_edge_lists(in_);
+  products.group = group;
+  products.width = logit_width();
+  products.rows = {in_.query, logit_row()};
+  products.leaky = gatv2() ? &leaky : nullptr;
+  const TableShape table = key_table(group);
+  const auto [tiles, part_blocks] = product_tiles(table, products.width);
+  products.part_blocks = part_blocks;
+  for (const ColumnTile& tile : tiles) {
+    products.tile = tile;
+    products.table = buffer.pack(table, tile, keys());
+    if (meets_in_a_tile_ && &tile == &tiles.back())
+      passes.meet();
+    passes.add(row_products_pass(products));
+    products.add = true;
+  }
 }
 
 TableShape RowAttention::query_table(const HeadGroup& group) const {

@@ -3,6 +3,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/cpu/column_tiles.h"
+#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/row_products.h"
 
 #include <cstddef>
@@ -50,6 +51,12 @@ class RowAttention {
     std::size_t part_blocks = 0;
   };
   ProductTiles product_tiles(const TableShape& table, std::size_t width) const;
+  /// Adds the passes that compare the rows of a group; `products` says where to, and what more
+  /// they find. Passes added after them meet in their last tile, where the plan does.
+  void add_logit_products(const HeadGroup& group,
+                          RowProducts products,
+                          TileBuffer& buffer,
+                          EdgePasses& passes) const;
   TableShape query_table(const HeadGroup& group) const;
   TableShape gradient_table(const HeadGroup& group) const;
   LeakyTerms leaky_terms() const;

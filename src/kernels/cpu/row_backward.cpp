@@ -70,32 +70,15 @@ struct TileBytes {
 /// Products of the logits; with one table for both, p in `product` too.
 void find_logits(const RowBackward& pass, const HeadGroup& group) {
   const AttentionInputs& in = pass.args.in;
-  const LeakyTerms leaky = pass.plan.leaky_terms();
   RowProducts products;
-  products.dtype = in.dtype;
-  products.edges = pass.in_edges;
-  products.group = group;
-  products.width = pass.plan.logit_width();
-  products.rows = {in.query, pass.plan.logit_row()};
   products.product = pass.memory.logit;
-  products.leaky = pass.plan.gatv2() ? &leaky : nullptr;
   if (pass.plan.gatv2())
     products.bits = slope_bits(pass, group, pass.memory.record);
   if (pass.plan.one_table()) {
     products.second_rows = {pass.memory.gradient, size(in.heads * in.width)};
     products.second_product = pass.memory.product;
   }
-  const TableShape table = pass.plan.key_table(group);
-  const auto [tiles, part_blocks] = pass.plan.product_tiles(table, products.width);
-  products.part_blocks = part_blocks;
-  for (const ColumnTile& tile : tiles) {
-    products.tile = tile;
-    products.table = pass.buffer.pack(table, tile, pass.plan.keys());
-    if (&tile == &tiles.back() && pass.plan.meets_in_a_tile())
-      pass.passes.keep_on();
-    pass.passes.add(row_products_pass(products));
-    products.add = true;
-  }
+  pass.plan.add_logit_products(group, products, pass.buffer, pass.passes);
 }
 
 /// p of the heads of a group in `to`, added to what is there with `add`.
@@ -168,11 +151,8 @@ void find_edge_gradients(const RowBackward& pass,
 void gradients_by_tiles(const RowBackward& pass, const HeadGroup& group) {
   find_products(pass, group);
   find_edge_gradients(pass, group, pass.plan.shared_logits() ? nullptr : pass.kept.of(group));
-  if (pass.plan.meets_in_a_tile()) {
+  if (pass.passes.meeting())
     meeting_row_gradients(pass, group);
-    const ColumnTile last = column_tiles(pass.plan.key_table(group)).back();
-    pass.passes.run_blocks(pass.in_edges, packed_row_bytes(last, pass.args.in.dtype));
-  }
   to_out_edges(pass, group);
   pass.plan.gatv2() ? gatv2_gradients(pass, group) : dot_gradients(pass, group);
 }

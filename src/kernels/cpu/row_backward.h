@@ -57,8 +57,8 @@ void to_out_edges(const RowBackward& pass, const HeadGroup& group);
 void dot_gradients(const RowBackward& pass, const HeadGroup& group);
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group);
 
-/// Where the plan meets in a tile: the sums over in-edges that run by blocks with the products, and
-/// that the two above then leave out.
+/// Where passes meet in a tile: runs them by blocks with the sums over in-edges that begin there,
+/// which the two above then leave out.
 void meeting_row_gradients(const RowBackward& pass, const HeadGroup& group);
 
 /// The same by blocks: the part that sums over the in-edges of a block, that over the out-edges of

@@ -55,27 +55,9 @@ struct RowForward {
 };
 
 void find_logits(const RowForward& pass, const HeadGroup& group) {
-  const AttentionInputs& in = pass.args.in;
-  const LeakyTerms leaky = pass.plan.leaky_terms();
   RowProducts products;
-  products.dtype = in.dtype;
-  products.edges = in_edge_lists(in);
-  products.group = group;
-  products.width = pass.plan.logit_width();
-  products.rows = {in.query, pass.plan.logit_row()};
   products.product = pass.memory.value;
-  products.leaky = pass.plan.gatv2() ? &leaky : nullptr;
-  const TableShape table = pass.plan.key_table(group);
-  const auto [tiles, part_blocks] = pass.plan.product_tiles(table, products.width);
-  products.part_blocks = part_blocks;
-  for (const ColumnTile& tile : tiles) {
-    products.tile = tile;
-    products.table = pass.buffer.pack(table, tile, pass.plan.keys());
-    if (&tile == &tiles.back() && pass.plan.meets_in_a_tile())
-      pass.passes.keep_on();
-    pass.passes.add(row_products_pass(products));
-    products.add = true;
-  }
+  pass.plan.add_logit_products(group, products, pass.buffer, pass.passes);
 }
 
 void find_weights(const RowForward& pass, const HeadGroup& group) {
@@ -105,10 +87,9 @@ void sum_messages(const RowForward& pass, const HeadGroup& group, const void* we
   for (const ColumnTile& tile : std::views::reverse(sum_tiles(table, pass.plan.by_blocks()))) {
     sums.tile = tile;
     sums.table = pass.buffer.pack_messages(in, table, tile);
-    const bool meets = pass.passes.keeps() && pass.plan.meets_in_a_tile();
-    sums.table.prefetch = sums.table.prefetch && !meets;  // the products asked
+    sums.table.prefetch &= !pass.passes.meeting();  // else the products asked
     pass.passes.add(weighted_sums_pass(sums));
-    if (meets)
+    if (pass.passes.meeting())
       pass.passes.run_blocks(sums.edges, packed_row_bytes(tile, in.dtype));
   }
 }

@@ -49,8 +49,7 @@ WeightedSums sums_of(
 }
 
 void run_sums(const RowBackward& pass, WeightedSums& sums, const GradientStore& store) {
-  if (pass.passes.keeps() && pass.plan.meets_in_a_tile())
-    sums.table.prefetch = false;  // the products asked
+  sums.table.prefetch &= !pass.passes.meeting();  // else the products asked
   sums.context = pass.passes.keep(store);
   pass.passes.add(weighted_sums_pass(sums));
 }
@@ -330,6 +329,7 @@ void meeting_row_gradients(const RowBackward& pass, const HeadGroup& group) {
     SharedTable(pass, group).row_sums(tiles.back());
   else
     query_gradient(pass, group, {&tiles.back(), 1});
+  pass.passes.run_blocks(pass.in_edges, packed_row_bytes(tiles.back(), pass.args.in.dtype));
 }
 
 void gatv2_gradients(const RowBackward& pass, const HeadGroup& group) {
