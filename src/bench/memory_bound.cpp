@@ -15,14 +15,6 @@
 #include <new>
 #include <vector>
 
-// The loops for each kind of vector unit, chosen at start: those of the oldest would be the bound
-// themselves.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define REGATTA_ALL_VECTORS __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define REGATTA_ALL_VECTORS
-#endif
-
 namespace regatta {
 namespace {
 
@@ -34,8 +26,8 @@ constexpr std::int64_t kSmallTable = std::int64_t{13} << 20;
 constexpr std::array<std::int64_t, 3> kDistances{8, 32, 96};
 
 using Words = std::uint32_t;
-using Lanes = Words __attribute__((vector_size(64)));
-constexpr std::size_t kLanes = 16;
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kWordsOfLine = kLine / sizeof(Words);
 
 /// Words in huge pages, else the bound would be the page tables' and not the memory's; they hold
 /// whatever is written there.
@@ -63,25 +55,60 @@ struct Table {
   }
 };
 
-/// Sum of the gathered rows of edges [begin, end).
-REGATTA_ALL_VECTORS Words gather_rows(const Table& table, std::int64_t begin, std::int64_t end) {
-  Lanes lanes{};
+/// Sum of the gathered rows of edges [begin, end), by vectors of `bytes`, which must be the
+/// processor's own: GCC takes wider ones through the stack, and the sum would be the bound itself.
+template <std::size_t bytes>
+[[gnu::always_inline]] inline Words gather_by(const Table& table,
+                                              std::int64_t begin,
+                                              std::int64_t end) {
+  typedef Words Lanes __attribute__((vector_size(bytes)));
+  constexpr std::size_t kVectors = kLine / bytes;
+  Lanes lanes[kVectors] = {};
   Words rest = 0;
   for (std::int64_t e = begin; e < end; ++e) {
     if (e + table.ahead < end)
-      for (std::size_t k = 0; k < table.words; k += kLanes)
+      for (std::size_t k = 0; k < table.words; k += kWordsOfLine)
         __builtin_prefetch(table.row(e + table.ahead) + k);
     const Words* row = table.row(e);
     std::size_t k = 0;
-    for (; k + kLanes <= table.words; k += kLanes) {
-      Lanes part;
-      std::memcpy(&part, row + k, sizeof(part));
-      lanes += part;
+    for (; k + kWordsOfLine <= table.words; k += kWordsOfLine) {
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        Lanes part;
+        std::memcpy(&part, row + k + v * (bytes / sizeof(Words)), bytes);
+        lanes[v] += part;
+      }
     }
     for (; k < table.words; ++k) rest += row[k];
   }
-  for (std::size_t lane = 0; lane < kLanes; ++lane) rest += lanes[lane];
+  std::array<Words, kWordsOfLine> sums;
+  std::memcpy(sums.data(), lanes, sizeof(lanes));
+  for (const Words sum : sums) rest += sum;
   return rest;
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx512f")]] Words gather_avx512(const Table& table,
+                                               std::int64_t begin,
+                                               std::int64_t end) {
+  return gather_by<64>(table, begin, end);
+}
+
+[[gnu::target("avx2")]] Words gather_avx2(const Table& table,
+                                          std::int64_t begin,
+                                          std::int64_t end) {
+  return gather_by<32>(table, begin, end);
+}
+#endif
+
+Words gather_rows(const Table& table, std::int64_t begin, std::int64_t end) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f"))
+    return gather_avx512(table, begin, end);
+  if (__builtin_cpu_supports("avx2"))
+    return gather_avx2(table, begin, end);
+#endif
+  return gather_by<16>(table, begin, end);
 }
 
 double best_seconds(int runs, const std::function<void()>& run) {
@@ -153,7 +180,7 @@ void measure_blocked(const Table& table,
   const double bytes =
       static_cast<double>(table.index.size()) * static_cast<double>(table.words * sizeof(Words));
   const HugeWords packed(static_cast<std::size_t>(most) / sizeof(Words));
-  for (std::size_t words = kLanes; words < table.words; words *= 2) {
+  for (std::size_t words = kWordsOfLine; words < table.words; words *= 2) {
     const auto tile_bytes = static_cast<std::int64_t>(words * sizeof(Words));
     if (nodes * tile_bytes > most)
       break;
