@@ -147,6 +147,17 @@ TEST_P(Conformance, LogitsAtZeroTakeTheSlope) {
   compare(test, limit());
 }
 
+TEST_P(Conformance, AnySlope) {
+  if (GetParam().kind.kind == AttentionKind::kDot)
+    return;  // has none
+  for (const double slope : {0.0, 1.0, 1.5})
+    for (const std::int64_t width : {8, 64}) {
+      AttentionCase test = make_case(mixed_shape(), options_of(GetParam(), 2, width));
+      test.negative_slope = slope;
+      compare(test, limit());
+    }
+}
+
 TEST_P(Conformance, LargeLogitsStayFinite) {
   AttentionCase test = make_case(chunks_shape(), options_of(GetParam(), 2, 4));
   if (test.kind == AttentionKind::kGat)

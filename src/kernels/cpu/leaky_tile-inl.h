@@ -58,6 +58,10 @@ class LeakyTile {
   HWY_INLINE hn::Vec<D> activate(D d, hn::Mask<D> above, hn::Vec<D> u) const {
     return hn::IfThenElse(above, u, hn::Mul(u, hn::Set(d, slope_)));
   }
+  /// The same without a mask, for a slope of at most 1; where the product is NaN, u.
+  HWY_INLINE hn::Vec<D> maximum(D d, hn::Vec<D> u) const {
+    return hn::Max(hn::Mul(u, hn::Set(d, slope_)), u);
+  }
 
  private:
   std::size_t count_;

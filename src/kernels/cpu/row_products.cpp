@@ -18,7 +18,8 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
 
-enum class Logit { kProduct, kLeaky, kLeakyWithFeatures };
+/// kLeakyByMaximum: of a slope of at most 1, LeakyReLU is the larger of u and its slope times u.
+enum class Logit { kProduct, kLeaky, kLeakyByMaximum, kLeakyWithFeatures };
 
 /// Of tiles of kBlocks blocks that are summed by parts of kPart.
 template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit, bool kTwo, bool kBits>
@@ -84,6 +85,8 @@ class TileProducts {
   HWY_INLINE V
   leaky_value(D d, std::size_t v, std::int64_t e, V row, V fixed, std::uint64_t& slopes) const {
     const V u = leaky_.add(d, v, e, hn::Add(row, fixed));
+    if constexpr (kLogit == Logit::kLeakyByMaximum)
+      return leaky_.maximum(d, u);
     const auto above = hn::Gt(u, hn::Zero(d));
     if constexpr (kBits)
       slopes |= slope_word(d, above, v % kPartVectors);
@@ -250,8 +253,12 @@ Pass pass_of(const RowProducts& pass) {
 template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit>
 Pass with_bits(const RowProducts& pass) {
   constexpr bool kLeaky = kLogit != Logit::kProduct;
-  if (kLeaky && pass.bits.base == nullptr)
+  if (kLeaky && pass.bits.base == nullptr) {
+    constexpr Logit kShort = kLogit == Logit::kLeaky ? Logit::kLeakyByMaximum : kLogit;
+    if (pass.leaky->slope <= 1)
+      return pass_of<TileProducts<S, kBlocks, kPart, kShort, false, false>>(pass);
     return pass_of<TileProducts<S, kBlocks, kPart, kLogit, false, false>>(pass);
+  }
   if (pass.second_product != nullptr)
     return pass_of<TileProducts<S, kBlocks, kPart, kLogit, true, kLeaky>>(pass);
   return pass_of<TileProducts<S, kBlocks, kPart, kLogit, false, kLeaky>>(pass);
