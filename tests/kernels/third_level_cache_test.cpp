@@ -2,6 +2,8 @@
 #include "kernels/cpu/third_level_cache.h"
 
 #include "kernels/cpu/cache_trial.h"
+#include "kernels/cpu/edge_blocks.h"
+#include "kernels/cpu/told_cache.h"
 
 #include <gtest/gtest.h>
 
@@ -38,6 +40,14 @@ TEST(ThirdLevelCache, HoldsNoMoreThanTheSystemTells) {
   const std::size_t told = cpu::third_level_cache_bytes();
   EXPECT_FALSE(third_level_cache_holds(told / 8 * 7 + 1));
   EXPECT_EQ(third_level_cache_holds(1 << 20), told / 8 * 7 >= 1 << 20);
+}
+
+TEST(ToldCache, GrowsWithTheLevelAndHoldsTwoBlocks) {
+  const std::size_t second = cpu::told_cache_bytes(2);
+  const std::size_t third = cpu::told_cache_bytes(3);
+  EXPECT_TRUE(third == 0 || third > second) << second << " and " << third;
+  EXPECT_GT(cpu::block_bytes(), 0U);
+  EXPECT_TRUE(second == 0 || 2 * cpu::block_bytes() <= second) << second;
 }
 
 TEST(ThirdLevelCache, TrialsGiveARatio) {

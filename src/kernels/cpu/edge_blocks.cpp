@@ -1,17 +1,26 @@
 #include "kernels/cpu/edge_blocks.h"
 
 #include "kernels/cpu/third_level_cache.h"
+#include "kernels/cpu/told_cache.h"
 
 #include <hwy/cache_control.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace regatta::cpu {
 
 bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> lists) {
-  return third_level_cache_holds(table_bytes) &&
-         std::ranges::all_of(lists,
-                             [](const EdgeLists& all) { return EdgePieces(all).parts() == 0; });
+  // The cache last: a large table is tried there.
+  return std::ranges::all_of(lists,
+                             [](const EdgeLists& all) { return EdgePieces(all).parts() == 0; }) &&
+         third_level_cache_holds(table_bytes);
+}
+
+std::size_t block_bytes() {
+  constexpr std::size_t kMost = std::size_t{512} << 10;
+  static const std::size_t half = told_cache_bytes(2) / 2;
+  return half == 0 ? kMost : std::min(half, kMost);
 }
 
 void EdgePasses::add(std::unique_ptr<EdgePass> pass) {

@@ -23,13 +23,16 @@ namespace regatta::cpu {
 /// that the passes over in-edges read.
 bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> lists);
 
+/// What the edges of a block fetch together: half the second-level cache, which holds the items'
+/// own rows, weights and records too, but no more than 512 KiB.
+std::size_t block_bytes();
+
 /// body(EdgePiece) for the blocks of all pieces in their order, over threads. `row_bytes`: what the
 /// passes fetch for each edge.
 template <class Body>
 void for_edge_blocks(const EdgeLists& lists, std::size_t row_bytes, const Body& body) {
-  constexpr std::size_t kBlockBytes = std::size_t{512} << 10;
   constexpr std::size_t kLeastEdges = 256;
-  const auto most = static_cast<std::int64_t>(std::max(kBlockBytes / row_bytes, kLeastEdges));
+  const auto most = static_cast<std::int64_t>(std::max(block_bytes() / row_bytes, kLeastEdges));
   EdgePieces(lists).run([&](const EdgePiece& piece) {
     EdgePiece block = piece;
     for (std::int64_t k = 0, next = 0, items = piece.items.end - piece.items.begin; k < items;

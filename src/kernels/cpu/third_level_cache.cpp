@@ -1,52 +1,13 @@
 #include "kernels/cpu/third_level_cache.h"
 
 #include "kernels/cpu/cache_trial.h"
+#include "kernels/cpu/told_cache.h"
 
-#include <algorithm>
-#include <fstream>
 #include <limits>
 #include <mutex>
-#include <string>
-
-#ifdef __linux__
-#include <sched.h>
-#include <unistd.h>
-#endif
 
 namespace regatta::cpu {
 namespace {
-
-#ifdef __linux__
-/// As the kernel tells it, "32768K": what one group of cores shares. 0 where it does not.
-std::size_t told_by_kernel() {
-  const std::string processor =
-      "/sys/devices/system/cpu/cpu" + std::to_string(std::max(sched_getcpu(), 0)) + "/cache/index";
-  for (int index = 0; index < 8; ++index) {
-    const std::string cache = processor + std::to_string(index);
-    int level = 0;
-    std::size_t kilobytes = 0;
-    std::ifstream(cache + "/level") >> level;
-    std::ifstream(cache + "/size") >> kilobytes;
-    if (level == 3)
-      return kilobytes << 10;
-  }
-  return 0;
-}
-#endif
-
-std::size_t told_by_system() {
-#ifdef __linux__
-  if (const std::size_t bytes = told_by_kernel(); bytes > 0)
-    return bytes;
-#endif
-#ifdef _SC_LEVEL3_CACHE_SIZE
-  // On AMD's processors the C library adds up the caches of all groups of cores.
-  const long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
-#else
-  return 0;
-#endif
-}
 
 /// What is known of the cache. A size's answer never changes, since memory is planned by it.
 class Known {
@@ -74,12 +35,12 @@ class Known {
 
  private:
   /// Below it, fetching each row twice from tiles half as wide is faster.
-  static constexpr double kLeastRate = 0.55;
+  static constexpr double kLeastRate = 0.66;
   /// Nor is a table tried that differs little from the one it would be compared with.
   static constexpr std::size_t kNotTried = kSmallTable / 2 * 3;
 
   std::mutex mutex_;
-  std::size_t told_ = told_by_system();
+  std::size_t told_ = told_cache_bytes(3);
   std::size_t held_ = kNotTried;
   std::size_t not_held_ = std::numeric_limits<std::size_t>::max();
 };
