@@ -34,7 +34,7 @@ class Known {
   }
 
  private:
-  /// Below it, fetching each row twice from tiles half as wide is faster.
+  /// Below it, tiles half as wide were as fast or faster, though they fetch each row twice.
   static constexpr double kLeastRate = 0.66;
   /// Nor is a table tried that differs little from the one it would be compared with.
   static constexpr std::size_t kNotTried = kSmallTable / 2 * 3;
