@@ -4,6 +4,7 @@
 #include "core/huge_pages.h"
 #include "core/parallel.h"
 #include "core/timer.h"
+#include "kernels/cpu/gathered_rows.h"
 #include "kernels/cpu/third_level_cache.h"
 
 #include <algorithm>
@@ -26,8 +27,6 @@ constexpr std::int64_t kSmallTable = std::int64_t{13} << 20;
 constexpr std::array<std::int64_t, 3> kDistances{8, 32, 96};
 
 using Words = std::uint32_t;
-constexpr std::size_t kLine = 64;
-constexpr std::size_t kWordsOfLine = kLine / sizeof(Words);
 
 /// Words in huge pages, else the bound would be the page tables' and not the memory's; they hold
 /// whatever is written there.
@@ -42,74 +41,6 @@ class HugeWords {
  private:
   std::unique_ptr<std::byte, void (*)(void*)> memory_;
 };
-
-/// A table in rows of `words` words.
-struct Table {
-  const Words* data;
-  std::size_t words;
-  std::span<const std::int32_t> index;
-  std::int64_t ahead = 0;
-
-  const Words* row(std::int64_t e) const {
-    return data + static_cast<std::size_t>(index[static_cast<std::size_t>(e)]) * words;
-  }
-};
-
-/// Sum of the gathered rows of edges [begin, end), by vectors of `bytes`, which must be the
-/// processor's own: GCC takes wider ones through the stack, and the sum would be the bound itself.
-template <std::size_t bytes>
-[[gnu::always_inline]] inline Words gather_by(const Table& table,
-                                              std::int64_t begin,
-                                              std::int64_t end) {
-  typedef Words Lanes __attribute__((vector_size(bytes)));
-  constexpr std::size_t kVectors = kLine / bytes;
-  Lanes lanes[kVectors] = {};
-  Words rest = 0;
-  for (std::int64_t e = begin; e < end; ++e) {
-    if (e + table.ahead < end)
-      for (std::size_t k = 0; k < table.words; k += kWordsOfLine)
-        __builtin_prefetch(table.row(e + table.ahead) + k);
-    const Words* row = table.row(e);
-    std::size_t k = 0;
-    for (; k + kWordsOfLine <= table.words; k += kWordsOfLine) {
-#pragma GCC unroll 4
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        Lanes part;
-        std::memcpy(&part, row + k + v * (bytes / sizeof(Words)), bytes);
-        lanes[v] += part;
-      }
-    }
-    for (; k < table.words; ++k) rest += row[k];
-  }
-  std::array<Words, kWordsOfLine> sums;
-  std::memcpy(sums.data(), lanes, sizeof(lanes));
-  for (const Words sum : sums) rest += sum;
-  return rest;
-}
-
-#if defined(__x86_64__)
-[[gnu::target("avx512f")]] Words gather_avx512(const Table& table,
-                                               std::int64_t begin,
-                                               std::int64_t end) {
-  return gather_by<64>(table, begin, end);
-}
-
-[[gnu::target("avx2")]] Words gather_avx2(const Table& table,
-                                          std::int64_t begin,
-                                          std::int64_t end) {
-  return gather_by<32>(table, begin, end);
-}
-#endif
-
-Words gather_rows(const Table& table, std::int64_t begin, std::int64_t end) {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f"))
-    return gather_avx512(table, begin, end);
-  if (__builtin_cpu_supports("avx2"))
-    return gather_avx2(table, begin, end);
-#endif
-  return gather_by<16>(table, begin, end);
-}
 
 double best_seconds(int runs, const std::function<void()>& run) {
   double best = 1e30;
@@ -128,15 +59,19 @@ struct Piece {
   std::int64_t begin, end;
 };
 
-void gather(const Table& table, std::atomic<Words>& total) {
+void gather(const cpu::GatheredRows& table, std::atomic<Words>& total) {
   const auto edges = static_cast<std::int64_t>(table.index.size());
   parallel_pieces(kPieces, [&](std::int64_t p) {
     const Piece piece(edges, p);
-    total += gather_rows(table, piece.begin, piece.end);
+    total += cpu::sum_gathered_rows(table, piece.begin, piece.end);
   });
 }
 
-void pack(const Table& table, std::int64_t nodes, std::size_t first, std::size_t words, Words* to) {
+void pack(const cpu::GatheredRows& table,
+          std::int64_t nodes,
+          std::size_t first,
+          std::size_t words,
+          Words* to) {
   parallel_pieces(kPieces, [&](std::int64_t p) {
     const Piece piece(nodes, p);
     for (std::int64_t i = piece.begin; i < piece.end; ++i) {
@@ -147,7 +82,7 @@ void pack(const Table& table, std::int64_t nodes, std::size_t first, std::size_t
 }
 
 /// Seconds of one gather by tiles of `words` words, packing included.
-double blocked_seconds(const Table& table,
+double blocked_seconds(const cpu::GatheredRows& table,
                        std::int64_t nodes,
                        std::size_t words,
                        Words* packed,
@@ -169,7 +104,7 @@ std::int64_t most_tile_bytes() {
   return std::max(kSmallTable, static_cast<std::int64_t>(cpu::third_level_cache_bytes() / 8 * 7));
 }
 
-void measure_blocked(const Table& table,
+void measure_blocked(const cpu::GatheredRows& table,
                      std::int64_t nodes,
                      MemoryBound& bound,
                      std::atomic<Words>& total) {
@@ -180,7 +115,7 @@ void measure_blocked(const Table& table,
   const double bytes =
       static_cast<double>(table.index.size()) * static_cast<double>(table.words * sizeof(Words));
   const HugeWords packed(static_cast<std::size_t>(most) / sizeof(Words));
-  for (std::size_t words = kWordsOfLine; words < table.words; words *= 2) {
+  for (std::size_t words = 64 / sizeof(Words); words < table.words; words *= 2) {
     const auto tile_bytes = static_cast<std::int64_t>(words * sizeof(Words));
     if (nodes * tile_bytes > most)
       break;
@@ -219,7 +154,7 @@ MemoryBound measure_memory_bound(std::int64_t copy_bytes,
   const auto words = static_cast<std::size_t>((row_bytes + 3) / 4);
   const HugeWords values(static_cast<std::size_t>(nodes) * words);
   std::fill_n(values.get(), static_cast<std::size_t>(nodes) * words, 1);
-  Table table{values.get(), words, index};
+  cpu::GatheredRows table{values.get(), words, index};
   std::atomic<Words> total{0};
   double seconds = 1e30;
   for (const std::int64_t ahead : kDistances) {
