@@ -25,11 +25,16 @@ message(STATUS "LibTorch: ${LIBTORCH_ROOT} (${LIBTORCH_VERSION})")
 if(TARGET regatta_torch)
   return()  # asked for again, by another folder
 endif()
+# Its include folder brings headers of another fmt than the system's and no library for them: the system's come first.
+# (Header-only, fmt cost every source that formats a text 5 s.)
+find_package(fmt REQUIRED)
+get_target_property(fmt_folders fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+find_path(REGATTA_FMT_HEADERS fmt/format.h HINTS ${fmt_folders})
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/headers_first)
+file(CREATE_LINK ${REGATTA_FMT_HEADERS}/fmt ${CMAKE_BINARY_DIR}/headers_first/fmt SYMBOLIC)
 add_library(regatta_torch INTERFACE IMPORTED GLOBAL)
 target_include_directories(regatta_torch SYSTEM INTERFACE
-  ${LIBTORCH_ROOT}/include ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
-# Its include folder brings fmt headers of another version than the system's library, and no library for them.
-target_compile_definitions(regatta_torch INTERFACE FMT_HEADER_ONLY=1)
+  ${CMAKE_BINARY_DIR}/headers_first ${LIBTORCH_ROOT}/include ${LIBTORCH_ROOT}/include/torch/csrc/api/include)
 target_link_libraries(regatta_torch INTERFACE
   ${LIBTORCH_ROOT}/lib/libtorch_cpu.so ${LIBTORCH_ROOT}/lib/libc10.so)
 get_filename_component(REGATTA_SITE_PACKAGES "${LIBTORCH_ROOT}" DIRECTORY)
