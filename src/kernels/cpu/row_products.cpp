@@ -254,10 +254,10 @@ template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit>
 Pass with_bits(const RowProducts& pass) {
   constexpr bool kLeaky = kLogit != Logit::kProduct;
   if (kLeaky && pass.bits.base == nullptr) {
-    constexpr Logit kShort = kLogit == Logit::kLeaky ? Logit::kLeakyByMaximum : kLogit;
-    if (pass.leaky->slope <= 1)
-      return pass_of<TileProducts<S, kBlocks, kPart, kShort, false, false>>(pass);
-    return pass_of<TileProducts<S, kBlocks, kPart, kLogit, false, false>>(pass);
+    // A slope above 1 is rare: it takes the code for features, of which it has none.
+    if (kLogit == Logit::kLeaky && pass.leaky->slope <= 1)
+      return pass_of<TileProducts<S, kBlocks, kPart, Logit::kLeakyByMaximum, false, false>>(pass);
+    return pass_of<TileProducts<S, kBlocks, kPart, Logit::kLeakyWithFeatures, false, false>>(pass);
   }
   if (pass.second_product != nullptr)
     return pass_of<TileProducts<S, kBlocks, kPart, kLogit, true, kLeaky>>(pass);
