@@ -2,11 +2,34 @@
 # regatta_test(name SOURCES ... LIBS ...): one GoogleTest program, run by ctest as one test per program.
 # regatta_mpi_test(name RANKS 1 2 4 SOURCES ... LIBS ...): the same under mpirun, named name.np<ranks>.
 
-# Loading the precompiled torch header costs seconds: files that do not include torch/torch.h go without.
+# Sets `result` to whether `source` reads what cmake/torch_pch.h precompiles, itself or by headers of ours.
+function(regatta_reads_torch source result)
+  get_property(known GLOBAL PROPERTY "regatta_reads_torch_${source}" SET)
+  if(NOT known)
+    set_property(GLOBAL PROPERTY "regatta_reads_torch_${source}" FALSE)  # while its headers are asked
+    file(STRINGS ${source} found REGEX "^#include [<\"]")
+    foreach(line IN LISTS found)
+      set(reads FALSE)
+      if(line MATCHES "<torch/(autograd|types|nn/.*)\\.h>|<ATen/ATen\\.h>")
+        set(reads TRUE)
+      elseif(line MATCHES "\"(.*)\"" AND EXISTS ${CMAKE_SOURCE_DIR}/src/${CMAKE_MATCH_1})
+        regatta_reads_torch(${CMAKE_SOURCE_DIR}/src/${CMAKE_MATCH_1} reads)
+      endif()
+      if(reads)
+        set_property(GLOBAL PROPERTY "regatta_reads_torch_${source}" TRUE)
+        break()
+      endif()
+    endforeach()
+  endif()
+  get_property(reads GLOBAL PROPERTY "regatta_reads_torch_${source}")
+  set(${result} ${reads} PARENT_SCOPE)
+endfunction()
+
+# Loading the precompiled torch headers costs seconds: files that do not read them go without.
 function(regatta_skip_torch_pch)
   foreach(source IN LISTS ARGN)
-    file(STRINGS ${source} found REGEX "#include <torch/torch.h>" LIMIT_COUNT 1)
-    if(NOT found)
+    regatta_reads_torch(${source} reads)
+    if(NOT reads)
       set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()

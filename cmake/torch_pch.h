@@ -1,2 +1,6 @@
-// Precompiled for the .cpp files of the torch modules; headers of ours include only what they need.
-#include <torch/torch.h>
+// Precompiled for sources that read LibTorch's larger headers. No torch/torch.h: it costs each of
+// them twice the time.
+#include <torch/autograd.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/types.h>

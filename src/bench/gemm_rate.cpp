@@ -4,7 +4,7 @@
 #include "nn/dense_product.h"
 #include "nn/precision.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

@@ -12,7 +12,7 @@
 #include "core/parallel.h"
 #include "nn/activation.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 

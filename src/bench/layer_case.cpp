@@ -8,7 +8,8 @@
 #include "nn/initial_weights.h"
 #include "nn/precision.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 

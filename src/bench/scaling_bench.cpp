@@ -5,9 +5,10 @@
 #include "bench/scaling_model.h"
 #include "bench/time_spread.h"
 #include "core/timer.h"
+#include "nn/model.h"
 #include "train/phase_report.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 

@@ -6,8 +6,9 @@
 #include "bench/report_header.h"
 #include "bench/time_spread.h"
 #include "core/error.h"
+#include "nn/model.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 

@@ -4,7 +4,8 @@
 #include "core/parallel.h"
 
 #include <c10/util/ParallelGuard.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>

@@ -7,7 +7,7 @@
 #include "nn/row_block_product.h"
 #include "nn/sparse_projection.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <fmt/ranges.h>
 

@@ -2,7 +2,8 @@
 
 #include "nn/initial_weights.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 namespace regatta {
 namespace {

@@ -4,7 +4,7 @@
 #include "graph/subgraph.h"
 #include "nn/batch_placement.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

@@ -2,7 +2,8 @@
 
 #include "nn/row_block_product.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

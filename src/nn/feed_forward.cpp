@@ -5,7 +5,7 @@
 #include "nn/initial_weights.h"
 #include "nn/row_block_product.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace regatta {
 

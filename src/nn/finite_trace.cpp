@@ -1,6 +1,6 @@
 #include "nn/finite_trace.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <fmt/ranges.h>
 

@@ -3,7 +3,8 @@
 #include "nn/joined_columns.h"
 #include "nn/row_block_product.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 namespace regatta {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "core/rng.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 

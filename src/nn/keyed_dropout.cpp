@@ -2,7 +2,8 @@
 
 #include "kernels/feature_dropout.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 namespace regatta {
 namespace {

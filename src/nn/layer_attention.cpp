@@ -5,7 +5,9 @@
 #include "nn/initial_weights.h"
 #include "nn/precision.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/types.h>
 
 #include <fmt/ranges.h>
 

@@ -6,7 +6,9 @@
 #include "nn/precision.h"
 #include "nn/row_block_product.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/types.h>
 
 namespace regatta {
 

@@ -3,6 +3,7 @@
 
 #include "nn/attention_layer.h"
 #include "nn/model_options.h"
+#include "nn/model_shape.h"
 
 #include <torch/nn/module.h>
 
@@ -13,15 +14,6 @@
 #include <vector>
 
 namespace regatta {
-
-struct ModelShape {
-  std::int64_t features = 0;  ///< F of the dataset
-  std::int64_t outputs = 0;   ///< what `width: 0` of the last layer stands for
-  std::uint64_t seed = 0;
-  at::ScalarType dtype = at::kFloat;  ///< of parameters: float, or double for fp64
-  std::int64_t edge_features = 0;     ///< Fe of the dataset, 0 = none
-  std::int64_t edge_types = 0;        ///< relations of the dataset, 0 = none
-};
 
 /// Parameters are named layers.<l>.<...>; with jumping knowledge (Xu et al. 2018), head_weight
 /// [K,outputs] and head_bias [outputs]. Throws Error(kUsage) for a width of 0 before the last

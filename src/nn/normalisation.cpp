@@ -2,7 +2,8 @@
 
 #include "nn/row_block_product.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 namespace regatta {
 namespace {

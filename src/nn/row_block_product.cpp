@@ -5,7 +5,8 @@
 #include "nn/joined_columns.h"
 #include "nn/precision.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <fmt/ranges.h>
 

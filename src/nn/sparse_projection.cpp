@@ -4,7 +4,8 @@
 #include "nn/batch_placement.h"
 #include "nn/precision.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <vector>

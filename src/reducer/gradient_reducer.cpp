@@ -7,7 +7,8 @@
 #include "reducer/gradient_buckets.h"
 #include "reducer/parameter_agreement.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <mutex>
@@ -36,20 +37,20 @@ class GradientHook final : public torch::autograd::FunctionPostHook {
 }  // namespace
 
 struct GradientReducer::State {
-  std::vector<at::Tensor> parameters;    ///< all but the frozen ones
-  std::vector<std::size_t> numbers;      ///< by parameter: its place in the caller's list
+  std::vector<at::Tensor> parameters;  ///< all but the frozen ones
+  std::vector<std::size_t> numbers;    ///< by parameter: its place in the caller's list
   std::vector<std::pair<std::size_t, at::Tensor>> frozen;  ///< with their places
   Communicator& communicator;
   ReducerOptions options;
   std::vector<GradientBucket> buckets;
-  std::vector<std::size_t> bucket_of;    ///< by parameter
-  std::vector<at::Tensor> part_of;       ///< by parameter: its place in the bucket
-  std::vector<at::Tensor> sums;          ///< by parameter: what .grad becomes
-  std::vector<bool> arrived;             ///< by parameter, in this micro-batch
-  std::vector<bool> filled;              ///< by parameter, in this step
+  std::vector<std::size_t> bucket_of;        ///< by parameter
+  std::vector<at::Tensor> part_of;           ///< by parameter: its place in the bucket
+  std::vector<at::Tensor> sums;              ///< by parameter: what .grad becomes
+  std::vector<bool> arrived;                 ///< by parameter, in this micro-batch
+  std::vector<bool> filled;                  ///< by parameter, in this step
   std::optional<FixedPointGradients> fixed;  ///< with options.reproducible
-  at::Tensor scalar_sums;                ///< [scalars]: int64, or double without reproducible
-  std::vector<double> scalars;           ///< of the last finished step
+  at::Tensor scalar_sums;                    ///< [scalars]: int64, or double without reproducible
+  std::vector<double> scalars;               ///< of the last finished step
   std::int64_t request = 0, agreed_request = 0;
   // Accumulators are held only weakly by their tensors: without these the hooks would vanish.
   std::vector<std::pair<std::shared_ptr<torch::autograd::Node>, std::uintptr_t>> hooks;
@@ -96,9 +97,7 @@ struct GradientReducer::State {
 GradientReducer::State::State(const std::vector<at::Tensor>& list,
                               Communicator& comm,
                               const ReducerOptions& chosen)
-    : communicator(comm),
-      options(chosen),
-      scalars(static_cast<std::size_t>(chosen.scalars)) {
+    : communicator(comm), options(chosen), scalars(static_cast<std::size_t>(chosen.scalars)) {
   for (std::size_t number = 0; number < list.size(); ++number) {
     if (!list[number].requires_grad()) {
       frozen.emplace_back(number, list[number]);
@@ -112,8 +111,8 @@ GradientReducer::State::State(const std::vector<at::Tensor>& list,
   sums.resize(parameters.size());
   arrived.resize(parameters.size());
   filled.resize(parameters.size());
-  buckets = make_gradient_buckets(
-      parameters, options.bucket_bytes, on_device(), options.reproducible);
+  buckets =
+      make_gradient_buckets(parameters, options.bucket_bytes, on_device(), options.reproducible);
   for (std::size_t b = 0; b < buckets.size(); ++b) {
     for (std::size_t k = 0; k < buckets[b].parameters.size(); ++k) {
       bucket_of[buckets[b].parameters[k]] = b;
@@ -122,9 +121,8 @@ GradientReducer::State::State(const std::vector<at::Tensor>& list,
   }
   if (options.reproducible)
     fixed.emplace(parameters, options.scalars, device());
-  scalar_sums =
-      at::zeros({options.scalars},
-                at::TensorOptions(options.reproducible ? at::kLong : at::kDouble));
+  scalar_sums = at::zeros({options.scalars},
+                          at::TensorOptions(options.reproducible ? at::kLong : at::kDouble));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     auto accumulator = torch::autograd::impl::grad_accumulator(parameters[i]);
     const auto key =

@@ -3,7 +3,8 @@
 #include "core/error.h"
 #include "core/parallel.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

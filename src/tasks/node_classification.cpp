@@ -3,7 +3,7 @@
 #include "tasks/cross_entropy.h"
 #include "tasks/task.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <fmt/ranges.h>
 

@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

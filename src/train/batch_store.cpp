@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "nn/batch_placement.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

@@ -8,7 +8,7 @@
 #include "train/model_checkpoint.h"
 #include "train/trainer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <fmt/format.h>
 

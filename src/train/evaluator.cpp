@@ -1,8 +1,9 @@
 #include "train/evaluator.h"
 
+#include "nn/model.h"
 #include "train/assignment.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstring>
 #include <map>

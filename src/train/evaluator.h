@@ -2,7 +2,6 @@
 #pragma once
 
 #include "comm/communicator.h"
-#include "nn/model.h"
 #include "tasks/task.h"
 #include "train/batch_store.h"
 
@@ -10,6 +9,8 @@
 #include <vector>
 
 namespace regatta {
+
+class Model;
 
 /// Metrics by split (index = Split); count 0 where a split was not asked for or is empty.
 using SplitMetrics = std::array<Metrics, 4>;

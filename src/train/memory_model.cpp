@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "nn/keyed_dropout.h"
+#include "nn/model.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,12 +2,13 @@
 #pragma once
 
 #include "data/manifest.h"
-#include "nn/model.h"
 #include "train/train_options.h"
 
 #include <cstdint>
 
 namespace regatta {
+
+class Model;
 
 /// Estimates; bytes.
 struct MemoryModel {

@@ -2,10 +2,11 @@
 
 #include "comm/gather_texts.h"
 #include "core/error.h"
+#include "nn/model.h"
 #include "nn/precision.h"
 #include "train/training_state.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <fmt/ranges.h>
 

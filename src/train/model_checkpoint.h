@@ -5,7 +5,7 @@
 #include "comm/communicator.h"
 #include "data/graph_chunk.h"
 #include "data/manifest.h"
-#include "nn/model.h"
+#include "nn/model_shape.h"
 #include "tasks/task.h"
 #include "train/train_options.h"
 
@@ -13,6 +13,8 @@
 #include <string>
 
 namespace regatta {
+
+class Model;
 
 /// What a model over this dataset is made for; `dtype` is the storage type.
 ModelShape model_shape(const Manifest& manifest,

@@ -1,6 +1,7 @@
 #include "train/model_session.h"
 
 #include "config/yaml_loader.h"
+#include "nn/model.h"
 #include "train/training_state.h"
 
 #include <nlohmann/json.hpp>

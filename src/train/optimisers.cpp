@@ -4,7 +4,8 @@
 #include "train/adam.h"
 
 #include <c10/util/ParallelGuard.h>
-#include <torch/torch.h>
+#include <torch/optim.h>
+#include <torch/types.h>
 
 #include <fmt/ranges.h>
 

@@ -1,9 +1,10 @@
 #include "train/predictor.h"
 
 #include "core/error.h"
+#include "nn/model.h"
 #include "train/evaluator.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cstring>

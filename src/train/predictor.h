@@ -1,15 +1,16 @@
 // Predictions, probabilities and embeddings of a trained model, by original node id.
 #pragma once
 
+#include "comm/communicator.h"
+#include "train/batch_store.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "comm/communicator.h"
-#include "nn/model.h"
-#include "train/batch_store.h"
-
 namespace regatta {
+
+class Model;
 
 /// Which columns are wanted beside id and predicted class.
 struct PredictionColumns {

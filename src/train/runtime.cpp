@@ -9,7 +9,7 @@
 #include "nn/host_memory.h"
 #include "train/device_choice.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 

@@ -6,13 +6,14 @@
 #include "core/log.h"
 #include "core/process_memory.h"
 #include "core/timer.h"
+#include "nn/model.h"
 #include "train/assignment.h"
 #include "train/memory_model.h"
 #include "train/model_checkpoint.h"
 #include "train/phase_report.h"
 #include "train/rank_agreement.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace regatta {
 namespace {

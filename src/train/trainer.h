@@ -6,7 +6,6 @@
 #include "comm/progress.h"
 #include "comm/watchdog.h"
 #include "core/timer.h"
-#include "nn/model.h"
 #include "reducer/gradient_reducer.h"
 #include "tasks/task.h"
 #include "train/batch_store.h"
@@ -32,6 +31,8 @@
 #include <vector>
 
 namespace regatta {
+
+class Model;
 
 /// One training of one seed, collective over the ranks of `world`. With train.reduction:
 /// reproducible, results have the same bits for any number of ranks and threads.

@@ -4,10 +4,12 @@
 #include "core/cuda_library.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "nn/model.h"
 #include "train/gradient_norm.h"
 #include "train/trainer.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <cmath>
 
@@ -41,8 +43,8 @@ double Trainer::global_weight(const Step& step,
     const std::vector<std::int64_t> chosen(order.begin() + micro.first,
                                            order.begin() + micro.first + micro.count);
     const at::Tensor index = torch::tensor(chosen, torch::kInt64);
-    weights.push_back(task_->weight_sum(
-        {rows.row.index_select(0, index), rows.label.index_select(0, index)}));
+    weights.push_back(
+        task_->weight_sum({rows.row.index_select(0, index), rows.label.index_select(0, index)}));
   }
   return reproducible_sum(weights, world_);
 }

@@ -6,7 +6,8 @@
 #include "kernels/attention.h"
 #include "kernels/prepared_graph.h"
 
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,7 +6,8 @@
 #include "kernels/prepared_graph.h"
 #include "kernels/storage_types.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

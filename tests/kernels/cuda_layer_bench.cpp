@@ -10,7 +10,9 @@
 #include "kernels/cuda_library.h"
 #include "kernels/storage_types.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 

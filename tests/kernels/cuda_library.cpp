@@ -1,6 +1,6 @@
 #include "kernels/cuda_library.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdlib>
 #include <filesystem>

@@ -4,7 +4,7 @@
 #include "checkpoint/scratch_folder.h"
 #include "data/sample_dataset.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,8 @@
 #include "nn/attention_layer.h"
 #include "nn/precision.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

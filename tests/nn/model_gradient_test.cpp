@@ -5,7 +5,8 @@
 #include "nn/keyed_dropout.h"
 #include "nn/model.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

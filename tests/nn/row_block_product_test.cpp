@@ -6,7 +6,8 @@
 #include "core/parallel.h"
 #include "kernels/kernel_variants.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,10 @@
 #include "core/error.h"
 #include "mpi/mpi_world.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -206,7 +209,8 @@ TEST(GradientReducerUseTest, WrongUseIsAnError) {
   EXPECT_THROW((void)reducer.finish(), Error) << "its micro-batch is not done";
   a.sum().backward();
   EXPECT_THROW(a.sum().backward(), Error) << "the bucket has left";
-  EXPECT_THROW(reducer.micro_batch_done(std::vector<double>{1}), Error) << "no scalar was announced";
+  EXPECT_THROW(reducer.micro_batch_done(std::vector<double>{1}), Error)
+      << "no scalar was announced";
   reducer.micro_batch_done();
   EXPECT_FALSE(reducer.finish()) << "the first step only measures";
   EXPECT_THROW(reducer.begin(2, 1), Error) << "more here than in the whole step";
@@ -223,8 +227,7 @@ at::Tensor sum_by_owner(GradientReducer& reducer,
       mine.push_back(values[static_cast<std::size_t>(k)]);
   }
   do {
-    reducer.begin(static_cast<std::int64_t>(mine.size()),
-                  static_cast<std::int64_t>(values.size()));
+    reducer.begin(static_cast<std::int64_t>(mine.size()), static_cast<std::int64_t>(values.size()));
     for (const at::Tensor& value : mine) {
       (parameter * value).sum().backward();
       reducer.micro_batch_done();
@@ -283,8 +286,8 @@ TEST(ReproducibleSumTest, WhatIsNotFiniteAnywhereIsNaNEverywhere) {
   at::Tensor bad = torch::ones({2}).requires_grad_();
   GradientReducer reducer({good, bad}, mpi_world());
   const bool last = mpi_world().rank() == mpi_world().size() - 1;
-  for (const float fault : {1.0F, std::numeric_limits<float>::infinity(),
-                            std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float fault :
+       {1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     do {
       reducer.begin(1);
       (good.sum() + (bad * torch::tensor({1.0F, last ? fault : 1.0F})).sum()).backward();

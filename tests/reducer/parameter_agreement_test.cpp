@@ -3,7 +3,8 @@
 #include "mpi/mpi_world.h"
 #include "reducer/gradient_reducer.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

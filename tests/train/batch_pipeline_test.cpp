@@ -6,7 +6,7 @@
 #include "nn/batch_placement.h"
 #include "train/batch_store.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,8 @@
 #include "tasks/task.h"
 #include "train/batch_store.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,11 @@
 // Chunked and distributed training is exact: 1, 4 and 8 chunks, on as many ranks as mpirun started,
 // against one chunk on one rank, with all dropouts on.
 #include "mpi/mpi_world.h"
+#include "nn/model.h"
 #include "train/cora_job.h"
 #include "train/trainer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

@@ -3,6 +3,7 @@
 
 #include "mpi/mpi_world.h"
 #include "nn/host_memory.h"
+#include "nn/model.h"
 #include "train/cora_job.h"
 #include "train/trainer.h"
 

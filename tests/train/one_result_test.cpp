@@ -5,7 +5,7 @@
 #include "train/cora_job.h"
 #include "train/trainer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 
@@ -85,8 +85,7 @@ TEST_F(OneResultTest, RanksAndThreadsDoNotMatter) {
     const RunSummary expected = train_alone(job, c.name + "-alone");
     for (const std::int64_t threads : {1, 2}) {
       job.runtime.threads = threads;
-      const RunSummary got =
-          train(job, c.name + std::to_string(threads), false, mpi_world());
+      const RunSummary got = train(job, c.name + std::to_string(threads), false, mpi_world());
       EXPECT_EQ(got.model_digest, expected.model_digest) << c.name << ", threads " << threads;
       for (std::size_t i = 0; i < got.first_losses.size(); ++i)
         EXPECT_EQ(got.first_losses[i], expected.first_losses[i]) << c.name << " step " << i;

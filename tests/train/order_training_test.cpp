@@ -1,10 +1,11 @@
 // The order of nodes is a matter of speed: every order gives the losses and gradients of `none`.
 #include "graph/reorder.h"
 #include "mpi/mpi_world.h"
+#include "nn/model.h"
 #include "train/cora_job.h"
 #include "train/trainer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

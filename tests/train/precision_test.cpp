@@ -1,13 +1,15 @@
 // Training in bfloat16 storage reaches what fp32 reaches: Cora, the published model, three seeds.
 // Ten seeds and the tight bound are in tests/integration/accuracy_test.py.
-#include <gtest/gtest.h>
-#include <torch/torch.h>
-
-#include <cmath>
-
 #include "mpi/mpi_world.h"
+#include "nn/model.h"
 #include "train/cora_job.h"
 #include "train/trainer.h"
+
+#include <torch/types.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
 
 namespace regatta::testing {
 namespace {

@@ -6,7 +6,9 @@
 #include "train/gradient_norm.h"
 #include "train/optimisers.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/optim.h>
+#include <torch/types.h>
 
 #include <gtest/gtest.h>
 

@@ -1,17 +1,19 @@
 // Training from end to end in one process or several: resume, early stopping, starting weights,
 // faults.
-#include <gtest/gtest.h>
-#include <torch/torch.h>
-
-#include <filesystem>
-#include <fstream>
-#include <string>
+#include "train/trainer.h"
 
 #include "core/error.h"
 #include "mpi/mpi_world.h"
 #include "train/cora_job.h"
 #include "train/model_checkpoint.h"
-#include "train/trainer.h"
+
+#include <torch/types.h>
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
 
 namespace regatta::testing {
 namespace {

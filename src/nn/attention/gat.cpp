@@ -3,7 +3,7 @@
 #include "nn/folded_logits.h"
 #include "nn/row_block_product.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <tuple>
 

@@ -1,7 +1,7 @@
 // GATv2 (Brody et al. 2022): e_ij = a . LeakyReLU(l_i + r_j + W_e x_ij), messages r_j.
 #include "nn/attention_mechanism.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace regatta {
 namespace {

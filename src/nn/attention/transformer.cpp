@@ -2,7 +2,7 @@
 // e_ij = <q_i, k_j + W_e x_ij> / sqrt(D), messages v_j + W_e x_ij.
 #include "nn/attention_mechanism.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 
