@@ -99,7 +99,8 @@ def markdown(report):
     lines = [f"{report.get('machine')}, {report['threads']} threads, {report.get('date')}, commit "
              f"{report.get('commit')}; {versions(report)}.", ""]
     lines += [f"- {text}" for text in dict.fromkeys(sizes_lines(report))]
-    lines += ["", HEADER, "| --- " * 12 + "|"]
+    if report["rows"]:
+        lines += ["", HEADER, "| --- " * 12 + "|"]
     for row in report["rows"]:
         lines += row_lines(row)
     if "sweep" in report:
