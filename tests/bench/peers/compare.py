@@ -129,6 +129,13 @@ def save(out, report):
     (out / "peers.md").write_text(tables.markdown(report), encoding="utf-8")
 
 
+def keep_origin(report, ours):
+    """Where and from what the report's first figures come."""
+    for key in ("machine", "commit", "date"):
+        if key in ours:
+            report.setdefault(key, ours[key])
+
+
 def main():
     options = arguments()
     options.peer = available_peers(options)
@@ -143,14 +150,14 @@ def main():
             for kind in options.kind or bench.kinds():
                 row = measure(options, bench, graph, kind, dropout, scratch)
                 report["rows"].append(row)
-                for key in ("machine", "commit", "date"):
-                    report.setdefault(key, row["ours"].get(key))
+                keep_origin(report, row["ours"])
                 print(tables.line(row), flush=True)
                 save(out, report)
     if options.sweep:
         report["sweep"] = graphs.sweep(options, bench, scratch, run_peer)
     if options.cora:
         report["cora"] = cora.measure(options, scratch)
+        keep_origin(report, report["cora"].get("regatta", {}))
     save(out, report)
     shutil.rmtree(scratch)
     print(f"{out}/peers.md, peers.json")

@@ -16,7 +16,7 @@ def ours(options, dataset, scratch):
 
 
 def measure(options, scratch):
-    """{regatta: {median, minimum, maximum}, "pyg dense": {..., ratio}, ...} in seconds."""
+    """{regatta: {machine, commit, date, median, minimum, maximum}, "pyg dense": {..., ratio, version}, ...} in seconds."""
     worker = pathlib.Path(__file__).with_name("cora_worker.py")
     dataset = scratch / "cora"
     done = subprocess.run([options.regatta, "preprocess", options.cora_config, "--set", f"dataset={dataset}"],
@@ -37,9 +37,10 @@ def measure(options, scratch):
                 mine.append(ours(options, dataset, scratch))
     failed = [run["failed"] for run in mine if "failed" in run]
     if failed:
-        return {"failed": failed[0]}
+        return {"regatta": {"failed": failed[0]}}
     steps = [run["json"]["step"] for run in mine]
     report["regatta"] = {
+        **{key: mine[0]["json"][key] for key in ("machine", "commit", "date")},
         "median": sorted(s["median"] for s in steps)[len(steps) // 2],
         "minimum": min(s["minimum"] for s in steps),
         "maximum": max(s["maximum"] for s in steps),
@@ -48,5 +49,6 @@ def measure(options, scratch):
         report[side] = run
         if "json" in run:
             report[side] = statistics_of.spread(run["json"]["seconds"])
+            report[side]["version"] = run["json"]["version"]
             report[side]["ratio"] = report[side]["median"] / report["regatta"]["median"]
     return report

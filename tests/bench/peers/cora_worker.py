@@ -6,6 +6,7 @@ A step: zero the gradients, forward, cross-entropy on the training nodes, backwa
 0.6; the graph holds its self loops already.
 """
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -110,6 +111,10 @@ def make_step(library, mode, data):
     return step
 
 
+def version(library):
+    return importlib.import_module(f"{library}_layers").version()
+
+
 def main():
     if sys.argv[1] == "export":
         export(sys.argv[2], sys.argv[3])
@@ -134,7 +139,7 @@ def main():
         losses.append(step())
         seconds.append(time.perf_counter() - begin)
     print(json.dumps({"seconds": seconds, "median": statistics.median(seconds), "first_loss": losses[0],
-                      "last_loss": losses[-1]}))
+                      "last_loss": losses[-1], "version": version(options.library)}))
 
 
 if __name__ == "__main__":

@@ -91,15 +91,16 @@ def sizes_lines(report):
 
 
 def versions(report):
-    found = {peer["version"] for row in report["rows"] for peer in row["peers"].values() if "version" in peer}
+    peers = [peer for row in report["rows"] for peer in row["peers"].values()] + list(report.get("cora", {}).values())
+    found = {peer["version"] for peer in peers if "version" in peer}
     return "; ".join(sorted(found)) or "no peer"
 
 
 def markdown(report):
     lines = [f"{report.get('machine')}, {report['threads']} threads, {report.get('date')}, commit "
-             f"{report.get('commit')}; {versions(report)}.", ""]
-    lines += [f"- {text}" for text in dict.fromkeys(sizes_lines(report))]
+             f"{report.get('commit')}; {versions(report)}."]
     if report["rows"]:
+        lines += ["", *(f"- {text}" for text in dict.fromkeys(sizes_lines(report)))]
         lines += ["", HEADER, "| --- " * 12 + "|"]
     for row in report["rows"]:
         lines += row_lines(row)
