@@ -4,24 +4,22 @@
 
 # Sets `result` to whether `source` reads what cmake/torch_pch.h precompiles, itself or by headers of ours.
 function(regatta_reads_torch source result)
-  get_property(known GLOBAL PROPERTY "regatta_reads_torch_${source}" SET)
-  if(NOT known)
-    set_property(GLOBAL PROPERTY "regatta_reads_torch_${source}" FALSE)  # while its headers are asked
+  get_property(reads GLOBAL PROPERTY "regatta_reads_torch_${source}")
+  if("${reads}" STREQUAL "")  # not asked before
+    set(reads FALSE)
     file(STRINGS ${source} found REGEX "^#include [<\"]")
     foreach(line IN LISTS found)
-      set(reads FALSE)
       if(line MATCHES "<torch/(autograd|types|nn/.*)\\.h>|<ATen/ATen\\.h>")
         set(reads TRUE)
       elseif(line MATCHES "\"(.*)\"" AND EXISTS ${CMAKE_SOURCE_DIR}/src/${CMAKE_MATCH_1})
         regatta_reads_torch(${CMAKE_SOURCE_DIR}/src/${CMAKE_MATCH_1} reads)
       endif()
       if(reads)
-        set_property(GLOBAL PROPERTY "regatta_reads_torch_${source}" TRUE)
         break()
       endif()
     endforeach()
+    set_property(GLOBAL PROPERTY "regatta_reads_torch_${source}" ${reads})
   endif()
-  get_property(reads GLOBAL PROPERTY "regatta_reads_torch_${source}")
   set(${result} ${reads} PARENT_SCOPE)
 endfunction()
 
