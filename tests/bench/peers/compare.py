@@ -131,7 +131,7 @@ def save(out, report):
 
 def keep_origin(report, ours):
     """Where and from what the report's first figures come."""
-    for key in ("machine", "commit", "date"):
+    for key in statistics_of.ORIGIN:
         if key in ours:
             report.setdefault(key, ours[key])
 

@@ -40,7 +40,7 @@ def measure(options, scratch):
         return {"regatta": {"failed": failed[0]}}
     steps = [run["json"]["step"] for run in mine]
     report["regatta"] = {
-        **{key: mine[0]["json"][key] for key in ("machine", "commit", "date")},
+        **statistics_of.origin(mine[0]["json"]),
         "median": sorted(s["median"] for s in steps)[len(steps) // 2],
         "minimum": min(s["minimum"] for s in steps),
         "maximum": max(s["maximum"] for s in steps),

@@ -1,6 +1,13 @@
 """What a row of the table says, from what the processes printed."""
 import statistics
 
+ORIGIN = ("machine", "commit", "date")
+
+
+def origin(report):
+    """Where and from what a report of ours comes."""
+    return {key: report[key] for key in ORIGIN}
+
 
 def spread(values):
     return {"median": statistics.median(values), "minimum": min(values), "maximum": max(values)}
@@ -12,12 +19,9 @@ def ours(runs, errors):
     if failed:
         return {"failed": failed[0]}
     reports = [run["json"] for run in runs]
-    first = reports[0]
     percents = [r["percent"]["step"] for r in reports if r.get("percent")]
     return {
-        "machine": first["machine"],
-        "commit": first["commit"],
-        "date": first["date"],
+        **origin(reports[0]),
         "time": {
             "median": statistics.median(r["time"]["median"] for r in reports),
             "minimum": min(r["time"]["minimum"] for r in reports),
