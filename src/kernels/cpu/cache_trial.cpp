@@ -1,83 +1,89 @@
+// By the kernel that the answer is for: whether rows come from a cache decides as much as what an
+// edge costs beside its row, and the two differ from machine to machine.
 #include "kernels/cpu/cache_trial.h"
 
 #include "core/huge_pages.h"
-#include "core/parallel.h"
 #include "core/split_mix.h"
 #include "core/timer.h"
+#include "kernels/cpu/weighted_sums.h"
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 namespace regatta::cpu {
 namespace {
 
-constexpr std::size_t kLine = 64;
-constexpr std::size_t kRow = 4 * kLine;  ///< of the widest tile
-constexpr std::uint64_t kRowsAhead = 16;
-constexpr std::uint64_t kMostFetches = 150'000;
-constexpr std::int64_t kPieces = 64;
+constexpr std::size_t kBlock = 64;  ///< bytes
+constexpr std::size_t kMostBlocks = 4;
+constexpr std::size_t kRow = kMostBlocks * kBlock;
+constexpr std::size_t kEdgesOfItem = 16;
+constexpr std::size_t kSlack = 16;  ///< weights that may be read beyond the last
+constexpr std::size_t kMostEdges = 1'000'000;
 
-struct Table {
-  const std::byte* base;
-  std::uint64_t rows;
-
-  /// Of a number, uniform.
-  const std::byte* random_row(std::uint64_t number) const {
-    return base + ((split_mix(number) >> 32) * rows >> 32) * kRow;
+/// Items whose edges name rows at random: three times as many edges as rows, so that nearly all
+/// rows are fetched, up to kMostEdges.
+class RandomGraph {
+ public:
+  explicit RandomGraph(std::size_t rows) {
+    const std::size_t items =
+        std::max(std::min(3 * rows, kMostEdges) / kEdgesOfItem, std::size_t{1});
+    begin_.resize(items + 1);
+    for (std::size_t i = 0; i <= items; ++i)
+      begin_[i] = static_cast<std::int64_t>(i * kEdgesOfItem);
+    index_.resize(items * kEdgesOfItem);
+    for (std::size_t e = 0; e < index_.size(); ++e)
+      index_[e] = static_cast<std::int32_t>((split_mix(e) >> 32) * rows >> 32);
+    weight_.assign(index_.size() + kSlack, 1.0F);
   }
+
+  EdgeLists lists() const {
+    return {static_cast<std::int64_t>(begin_.size()) - 1, begin_.data(), nullptr, index_.data()};
+  }
+  const float* weight() const { return weight_.data(); }
+
+ private:
+  std::vector<std::int64_t> begin_;
+  std::vector<std::int32_t> index_;
+  std::vector<float> weight_;
 };
 
-/// A byte of each line is read.
-unsigned fetch_rows(const Table& table, std::uint64_t first, std::uint64_t last) {
-  unsigned sum = 0;
-  for (std::uint64_t k = first; k < last; ++k) {
-    const std::byte* ahead = table.random_row(k + kRowsAhead);
-    const std::byte* row = table.random_row(k);
-    for (std::size_t at = 0; at < kRow; at += kLine) {
-      __builtin_prefetch(ahead + at);
-      sum += static_cast<unsigned>(row[at]);
-    }
-  }
-  return sum;
-}
-
-/// Rows a second, once the caches hold what they will hold of the table.
-double rate(const Table& table, std::atomic<unsigned>& total) {
-  const std::uint64_t fetches = std::min(2 * table.rows, kMostFetches);
-  double seconds = 0;
-  for (std::uint64_t run = 0; run < 2; ++run) {
-    const Timer timer;
-    parallel_pieces(kPieces, [&](std::int64_t p) {
-      const auto piece = static_cast<std::uint64_t>(p);
-      const std::uint64_t from = (run * kPieces + piece) * fetches;
-      total += fetch_rows(table, from, from + fetches / kPieces);
-    });
-    seconds = timer.seconds();
-  }
-  return static_cast<double>(fetches) / seconds;
+/// Seconds of gat's sums by one tile of so many blocks.
+double seconds_by_tile(const RandomGraph& graph, const std::byte* table, std::size_t blocks) {
+  const std::size_t columns = blocks * kBlock / sizeof(float);
+  WeightedSums sums;
+  sums.edges = graph.lists();
+  sums.group = {0, 1, 1};
+  sums.weight = graph.weight();
+  sums.use = WeightUse::kMagnitudeAndSecond;
+  sums.table = {table, columns, true};
+  sums.tile = {0, columns, blocks, true};
+  sums.width = columns;
+  sums.finish = [](const void*, std::int64_t, const ColumnTile&, const void*, const void*) {};
+  weighted_sums(sums);  // first the cache gets what it will hold
+  const Timer timer;
+  weighted_sums(sums);
+  return timer.seconds();
 }
 
 }  // namespace
 
-double rate_beside_small(std::size_t bytes) {
+double wide_beside_narrow(std::size_t bytes) {
   const auto memory = huge_page_bytes(bytes);
-  if (memory == nullptr)
+  if (memory == nullptr || bytes < kRow)
     return 0;
   std::memset(memory.get(), 0, bytes);
-  const Table whole{memory.get(), bytes / kRow};
-  const Table small{whole.base, std::min(whole.rows, kSmallTable / kRow)};
-  std::atomic<unsigned> total{0};
+  const RandomGraph graph(bytes / kRow);
   // In turns, since what others leave of the cache changes with time.
-  std::array<double, 5> ratio{};
-  for (double& of_round : ratio) {
-    const double beside = rate(small, total);
-    of_round = rate(whole, total) / beside;
+  std::array<double, 5> gain{};
+  for (double& of_round : gain) {
+    const double narrow = seconds_by_tile(graph, memory.get(), kMostBlocks / 2);
+    of_round = 2 * narrow / seconds_by_tile(graph, memory.get(), kMostBlocks);
   }
-  std::ranges::nth_element(ratio, ratio.begin() + ratio.size() / 2);
-  return ratio[ratio.size() / 2];
+  std::ranges::nth_element(gain, gain.begin() + gain.size() / 2);
+  return gain[gain.size() / 2];
 }
 
 }  // namespace regatta::cpu

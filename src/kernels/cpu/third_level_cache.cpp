@@ -23,7 +23,7 @@ class Known {
       return false;
     if (bytes <= held_ || bytes >= not_held_)
       return bytes <= held_;
-    const bool held = rate_beside_small(bytes) >= kLeastRate;
+    const bool held = wide_beside_narrow(bytes) >= kLeastGain;
     (held ? held_ : not_held_) = bytes;
     return held;
   }
@@ -34,10 +34,11 @@ class Known {
   }
 
  private:
-  /// Below it, tiles half as wide were as fast or faster, though they fetch each row twice.
-  static constexpr double kLeastRate = 0.66;
-  /// Nor is a table tried that differs little from the one it would be compared with.
-  static constexpr std::size_t kNotTried = kSmallTable / 2 * 3;
+  /// Below 1: a pass by narrow tiles also packs twice as often and reads weights twice, and others
+  /// of its arrays want room in the cache, none of which the trial has.
+  static constexpr double kLeastGain = 0.75;
+  /// Both ways are as fast where any third level has room for the table.
+  static constexpr std::size_t kNotTried = std::size_t{12} << 20;
 
   std::mutex mutex_;
   std::size_t told_ = told_cache_bytes(3);

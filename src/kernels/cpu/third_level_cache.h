@@ -11,9 +11,9 @@ std::size_t third_level_cache_bytes();
 
 /// Whether seven eighths of that cache hold tables of so many bytes, so that passes find most rows
 /// there (docs/decisions/0009-cpu-attention.md). Others may use the cache too, so tables above 12
-/// MB are tried, once a size: up to 40 ms and as much memory as the table for as long. The same
-/// answer for a size as long as the process lives. Thread-safe, but not from inside a parallel
-/// loop.
+/// MB are tried, once a size: 10 to 30 ms for 16 to 28 MB, up to 300 beyond, and as much memory as
+/// the table for as long. The same answer for a size as long as the process lives. Thread-safe, but
+/// not from inside a parallel loop.
 bool third_level_cache_holds(std::size_t bytes);
 
 /// Whether rows that edges will fetch are asked for into the first-level cache. Intel's takes fewer
