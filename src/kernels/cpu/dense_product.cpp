@@ -65,6 +65,12 @@ struct DenseRows {
     return static_cast<const T*>(data) + first * columns;
   }
 
+  /// Of rows [first, first + rows).
+  Ahead::Bytes bytes(std::size_t first, std::size_t rows) const {
+    const std::size_t row = columns * (narrow ? sizeof(BFloat16) : sizeof(T));
+    return {reinterpret_cast<std::uintptr_t>(data) + first * row, data == nullptr ? 0 : rows * row};
+  }
+
  private:
   static const T* widened(const BFloat16* from, std::size_t count, std::vector<T>& wide) {
     const BlockTag<T> d;
@@ -95,15 +101,19 @@ struct Operand {
                   columns,
                   panels + k * padded());
   }
-  void multiply(const T* from, std::size_t rows, T* to, Store store) const {
+  void multiply(const T* from, std::size_t rows, T* to, Store store, Ahead::Bytes wanted) const {
     if (inner() == 0 && !add)
       std::fill_n(to, rows * columns, T{0});
-    for (std::size_t k = 0; k < inner(); k += kInnerRun)
+    for (std::size_t k = 0; k < inner(); k += kInnerRun) {
+      const std::size_t run = std::min(kInnerRun, inner() - k);
       multiply_block<true>(Left<T>{from + k, inner()},
                            rows,
                            panels + k * padded(),
-                           std::min(kInnerRun, inner() - k),
-                           Target<T>{to, columns, columns, k > 0 || add ? Store::kAdd : store});
+                           run,
+                           Target<T>{to, columns, columns, k > 0 || add ? Store::kAdd : store},
+                           Ahead(wanted, {}, row_tiles(rows) * tile_indices<T>(run, columns)));
+      wanted.count = 0;
+    }
   }
   /// Whether y is too large to stay in a cache.
   bool large(std::int64_t rows) const {
@@ -161,7 +171,10 @@ class OperandPass {
         to = wide_y.data();
       }
       const bool streamed = !sum_ && !operand.narrow && operand.streams(rows_);
-      operand.multiply(x, rows, to, streamed ? Store::kStream : Store::kReplace);
+      // Narrow rows were all widened: those of the next piece are wanted, else those of a tile.
+      const Ahead::Bytes wanted = operand.x.narrow ? operand.x.bytes(first + rows, rows)
+                                                   : operand.x.bytes(first + kTileRows, rows);
+      operand.multiply(x, rows, to, streamed ? Store::kStream : Store::kReplace, wanted);
       if (operand.narrow && (!sum_ || &operand == &operands_.back()))
         operand.round(to, first, rows, operand.large(rows_));
     }
@@ -221,6 +234,7 @@ void block_weight_gradient(
   const T one{1};
   for (std::size_t row = begin; row < end; row += kRunRows) {
     const std::size_t count = std::min(kRunRows, end - row);
+    const std::size_t next = std::min(kRunRows, static_cast<std::size_t>(args.rows) - row - count);
     pack_panels(Right<T>{dy.rows(row, count, wide_dy), columns, 1}, count, columns, panels);
     const Left<T> left =
         args.x == nullptr ? Left<T>{&one, 0} : Left<T>{x.rows(row, count, wide_x), inner};
@@ -229,7 +243,10 @@ void block_weight_gradient(
         inner,
         panels,
         count,
-        Target<T>{to, columns, columns, row > begin ? Store::kAdd : Store::kReplace});
+        Target<T>{to, columns, columns, row > begin ? Store::kAdd : Store::kReplace},
+        Ahead(dy.bytes(row + count, next),
+              x.bytes(row + count, next),
+              row_tiles(inner) * tile_indices<T>(count, columns)));
   }
 }
 

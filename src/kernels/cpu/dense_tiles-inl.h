@@ -8,12 +8,14 @@
 #define REGATTA_KERNELS_CPU_DENSE_TILES_INL_H_
 #endif
 
+#include "kernels/cpu/asked_ahead.h"
 #include "kernels/cpu/dense_panels.h"
 
 #include <hwy/highway.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -68,10 +70,8 @@ HWY_INLINE void store_row(const V* sum, T* to, std::size_t columns, Store store)
 
 /// kRows rows times one panel of kVectors vectors, `inner` long.
 template <bool kInnerContiguous, std::size_t kRows, std::size_t kVectors, class T>
-HWY_INLINE void multiply_tile(Left<T> a,
-                              const T* HWY_RESTRICT panel,
-                              std::size_t inner,
-                              Target<T> c) {
+HWY_INLINE void multiply_tile(
+    Left<T> a, const T* HWY_RESTRICT panel, std::size_t inner, Target<T> c, Asks asks) {
   const hn::ScalableTag<T> d;
   const std::size_t lanes = hn::Lanes(d);
   using V = hn::Vec<decltype(d)>;
@@ -89,6 +89,8 @@ HWY_INLINE void multiply_tile(Left<T> a,
     V b[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) b[v] = hn::Load(d, panel + v * lanes);
     panel += kVectors * lanes;
+    __builtin_prefetch(reinterpret_cast<const void*>(asks.at), 0, 2);
+    asks.at += asks.step;
     for (std::size_t r = 0; r < kRows; ++r) {
       const V left = hn::Set(d, pair[r / 2][(r % 2) * within]);
       for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(left, b[v], sum[r][v]);
@@ -138,20 +140,22 @@ void pack_panels(Right<T> from, std::size_t inner, std::size_t columns, T* HWY_R
 
 template <bool kInnerContiguous, std::size_t kRows, class T>
 HWY_INLINE void multiply_rows_by_panel(
-    Left<T> a, const T* panel, std::size_t inner, std::size_t vectors, Target<T> c) {
+    Left<T> a, const T* panel, std::size_t inner, std::size_t vectors, Target<T> c, Asks asks) {
   if (vectors == 2)
-    multiply_tile<kInnerContiguous, kRows, 2>(a, panel, inner, c);
+    multiply_tile<kInnerContiguous, kRows, 2>(a, panel, inner, c, asks);
   else
-    multiply_tile<kInnerContiguous, kRows, 1>(a, panel, inner, c);
+    multiply_tile<kInnerContiguous, kRows, 1>(a, panel, inner, c, asks);
 }
 
 /// kRows rows times all panels.
 template <bool kInnerContiguous, std::size_t kRows, class T>
-HWY_NOINLINE void multiply_rows(Left<T> a, const T* panels, std::size_t inner, Target<T> c) {
+HWY_NOINLINE void multiply_rows(
+    Left<T> a, const T* panels, std::size_t inner, Target<T> c, Asks asks) {
   const std::size_t lanes = hn::Lanes(hn::ScalableTag<T>());
   while (c.columns > 0) {
     const std::size_t vectors = panel_vectors(c.columns, lanes);
-    multiply_rows_by_panel<kInnerContiguous, kRows>(a, panels, inner, vectors, c);
+    multiply_rows_by_panel<kInnerContiguous, kRows>(a, panels, inner, vectors, c, asks);
+    asks.at += inner * asks.step;
     panels += inner * vectors * lanes;
     const std::size_t done = std::min(c.columns, vectors * lanes);
     c.data += done;
@@ -159,19 +163,34 @@ HWY_NOINLINE void multiply_rows(Left<T> a, const T* panels, std::size_t inner, T
   }
 }
 
-/// c (+)= a times packed panels, any number of rows.
+/// Of one column of tiles.
+inline std::size_t row_tiles(std::size_t rows) {
+  return rows / kTileRows + rows % kTileRows / 4 + rows % kTileRows % 4;
+}
+
+/// Inner indices of one row of tiles.
+template <class T>
+std::size_t tile_indices(std::size_t inner, std::size_t columns) {
+  const std::size_t panel = 2 * hn::Lanes(hn::ScalableTag<T>());
+  return (columns + panel - 1) / panel * inner;
+}
+
+/// c (+)= a times packed panels, any number of rows; `ahead` is wanted next.
 template <bool kInnerContiguous, class T>
-void multiply_block(Left<T> a, std::size_t rows, const T* panels, std::size_t inner, Target<T> c) {
+void multiply_block(
+    Left<T> a, std::size_t rows, const T* panels, std::size_t inner, Target<T> c, Ahead ahead) {
   const std::size_t row_stride = kInnerContiguous ? a.stride : 1;
-  const auto advance = [&](std::size_t by) {
-    a.data += by * row_stride;
-    c.data += by * c.stride;
-    rows -= by;
+  const std::size_t indices = tile_indices<T>(inner, c.columns);
+  const auto run = [&]<std::size_t kRows>(std::integral_constant<std::size_t, kRows>) {
+    for (; rows >= kRows; rows -= kRows) {
+      multiply_rows<kInnerContiguous, kRows>(a, panels, inner, c, ahead.take(indices));
+      a.data += kRows * row_stride;
+      c.data += kRows * c.stride;
+    }
   };
-  for (; rows >= kTileRows; advance(kTileRows))
-    multiply_rows<kInnerContiguous, kTileRows>(a, panels, inner, c);
-  for (; rows >= 4; advance(4)) multiply_rows<kInnerContiguous, 4>(a, panels, inner, c);
-  for (; rows >= 1; advance(1)) multiply_rows<kInnerContiguous, 1>(a, panels, inner, c);
+  run(std::integral_constant<std::size_t, kTileRows>());
+  run(std::integral_constant<std::size_t, 4>());
+  run(std::integral_constant<std::size_t, 1>());
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE
