@@ -38,12 +38,9 @@ def measure(options, scratch):
     failed = [run["failed"] for run in mine if "failed" in run]
     if failed:
         return {"regatta": {"failed": failed[0]}}
-    steps = [run["json"]["step"] for run in mine]
     report["regatta"] = {
         **statistics_of.origin(mine[0]["json"]),
-        "median": sorted(s["median"] for s in steps)[len(steps) // 2],
-        "minimum": min(s["minimum"] for s in steps),
-        "maximum": max(s["maximum"] for s in steps),
+        **statistics_of.spread_of([run["json"]["step"] for run in mine]),
     }
     for side, run in runs.items():
         report[side] = run

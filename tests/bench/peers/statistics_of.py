@@ -13,8 +13,17 @@ def spread(values):
     return {"median": statistics.median(values), "minimum": min(values), "maximum": max(values)}
 
 
+def spread_of(spreads):
+    """Of the spreads of several processes: the median of their medians, the extremes of all."""
+    return {
+        "median": statistics.median(s["median"] for s in spreads),
+        "minimum": min(s["minimum"] for s in spreads),
+        "maximum": max(s["maximum"] for s in spreads),
+    }
+
+
 def ours(runs, errors):
-    """Of several processes of ours: the median of their medians, the extremes of all."""
+    """Of several processes of ours."""
     failed = [run["failed"] for run in runs if "failed" in run]
     if failed:
         return {"failed": failed[0]}
@@ -22,11 +31,7 @@ def ours(runs, errors):
     percents = [r["percent"]["step"] for r in reports if r.get("percent")]
     return {
         **origin(reports[0]),
-        "time": {
-            "median": statistics.median(r["time"]["median"] for r in reports),
-            "minimum": min(r["time"]["minimum"] for r in reports),
-            "maximum": max(r["time"]["maximum"] for r in reports),
-        },
+        "time": spread_of([r["time"] for r in reports]),
         "processor_time": statistics.median(r["processor_time"]["median"] for r in reports),
         "percent_of_floor": statistics.median(percents) if percents else None,
         # The first process also holds what it exports.
