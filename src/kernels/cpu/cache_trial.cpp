@@ -6,6 +6,7 @@
 #include "core/split_mix.h"
 #include "core/timer.h"
 #include "kernels/cpu/weighted_sums.h"
+#include "kernels/cpu/workspace_parts.h"
 
 #include <algorithm>
 #include <array>
@@ -16,11 +17,8 @@
 namespace regatta::cpu {
 namespace {
 
-constexpr std::size_t kBlock = 64;  ///< bytes
-constexpr std::size_t kMostBlocks = 4;
-constexpr std::size_t kRow = kMostBlocks * kBlock;
+constexpr std::size_t kRow = kMostTileColumns * sizeof(float);
 constexpr std::size_t kEdgesOfItem = 16;
-constexpr std::size_t kSlack = 16;  ///< weights that may be read beyond the last
 constexpr std::size_t kMostEdges = 1'000'000;
 
 /// Items whose edges name rows at random: three times as many edges as rows, so that nearly all
@@ -36,7 +34,7 @@ class RandomGraph {
     index_.resize(items * kEdgesOfItem);
     for (std::size_t e = 0; e < index_.size(); ++e)
       index_[e] = static_cast<std::int32_t>((split_mix(e) >> 32) * rows >> 32);
-    weight_.assign(index_.size() + kSlack, 1.0F);
+    weight_.assign(index_.size() + kWeightSlack / sizeof(float), 1.0F);
   }
 
   EdgeLists lists() const {
@@ -50,16 +48,15 @@ class RandomGraph {
   std::vector<float> weight_;
 };
 
-/// Seconds of gat's sums by one tile of so many blocks.
-double seconds_by_tile(const RandomGraph& graph, const std::byte* table, std::size_t blocks) {
-  const std::size_t columns = blocks * kBlock / sizeof(float);
+/// Seconds of gat's sums by one tile of so many columns.
+double seconds_by_tile(const RandomGraph& graph, const std::byte* table, std::size_t columns) {
   WeightedSums sums;
   sums.edges = graph.lists();
   sums.group = {0, 1, 1};
   sums.weight = graph.weight();
   sums.use = WeightUse::kMagnitudeAndSecond;
   sums.table = {table, columns, true};
-  sums.tile = {0, columns, blocks, true};
+  sums.tile = {0, columns, columns * sizeof(float) / 64, true};
   sums.width = columns;
   sums.finish = [](const void*, std::int64_t, const ColumnTile&, const void*, const void*) {};
   weighted_sums(sums);  // first the cache gets what it will hold
@@ -79,8 +76,8 @@ double wide_beside_narrow(std::size_t bytes) {
   // In turns, since what others leave of the cache changes with time.
   std::array<double, 5> gain{};
   for (double& of_round : gain) {
-    const double narrow = seconds_by_tile(graph, memory.get(), kMostBlocks / 2);
-    of_round = 2 * narrow / seconds_by_tile(graph, memory.get(), kMostBlocks);
+    const double narrow = seconds_by_tile(graph, memory.get(), kMostTileColumns / 2);
+    of_round = 2 * narrow / seconds_by_tile(graph, memory.get(), kMostTileColumns);
   }
   std::ranges::nth_element(gain, gain.begin() + gain.size() / 2);
   return gain[gain.size() / 2];
