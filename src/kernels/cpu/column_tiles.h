@@ -48,11 +48,11 @@ struct ColumnTile {
 /// Where a pass finds its rows: row j starts at base + j * stride.
 struct TileRows {
   const void* base = nullptr;
-  std::size_t stride = 0;        ///< elements
-  bool prefetch = false;         ///< ask ahead for the tile's columns, or for what `wanted` says
-  bool near = rows_come_near();  ///< into the first-level cache, else the second
-  const void* wanted = nullptr;  ///< row 0 from its first wanted column on
-  std::size_t wanted_bytes = 0;  ///< of a row
+  std::size_t stride = 0;  ///< elements
+  bool prefetch = false;   ///< ask ahead for the tile's columns, or for what `wanted` says
+  std::int64_t ahead = rows_ahead();  ///< edges ahead
+  const void* wanted = nullptr;       ///< row 0 from its first wanted column on
+  std::size_t wanted_bytes = 0;       ///< of a row
 };
 
 /// Shape of a table that edges gather from: rows of `row` elements, of which [begin, end) are

@@ -45,8 +45,7 @@ HWY_INLINE void load_item(D d,
   if (i + kItemsAhead >= items)
     return;
   const S* later = item_row<S>(rows, tile, i + kItemsAhead);
-  for (std::size_t c = 0; c < tile.count; c += 64 / sizeof(S))
-    prefetch_ahead<Into::kFirstLevel>(later + c);
+  for (std::size_t c = 0; c < tile.count; c += 64 / sizeof(S)) prefetch_ahead(later + c);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

@@ -20,15 +20,11 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Edges ahead of the one in hand whose rows are asked for.
-inline constexpr std::int64_t kRowsAhead = 48;
-
-/// Where what is asked for goes: the first-level cache or the second.
-enum class Into { kFirstLevel, kSecondLevel };
-
-template <Into kLevel, class T>
+/// Into the first-level cache. GCC drops calls of a function that does nothing else, unless it is
+/// always inlined.
+template <class T>
 HWY_INLINE void prefetch_ahead(const T* at) {
-  __builtin_prefetch(at, 0, kLevel == Into::kFirstLevel ? 3 : 2);
+  __builtin_prefetch(at);
 }
 
 /// 64 bytes of working values, or what the target has of them.

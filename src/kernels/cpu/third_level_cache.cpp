@@ -61,15 +61,15 @@ bool third_level_cache_holds(std::size_t bytes) {
   return known().holds(bytes);
 }
 
-bool rows_come_near() {
+std::int64_t rows_ahead() {
 #if defined(__x86_64__) && defined(__GNUC__)
   static const bool amd = [] {
     __builtin_cpu_init();
     return __builtin_cpu_is("amd") != 0;
   }();
-  return amd;
+  return amd ? 48 : 24;
 #else
-  return false;
+  return 24;
 #endif
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace regatta::cpu {
 
@@ -16,10 +17,9 @@ std::size_t third_level_cache_bytes();
 /// not from inside a parallel loop.
 bool third_level_cache_holds(std::size_t bytes);
 
-/// Whether rows that edges will fetch are asked for into the first-level cache. Intel's takes fewer
-/// requests at a time than the second level does, so they go there; on AMD's processors passes over
-/// edges are up to a tenth faster with them near.
-bool rows_come_near();
+/// How many edges ahead of the one in hand passes ask for rows, into the first-level cache: 48 on
+/// AMD's processors, 24 on others (docs/decisions/0009-cpu-attention.md).
+std::int64_t rows_ahead();
 
 /// For tests, before kernels run: another size, which is not tried. Only speed may depend on it.
 void assume_third_level_cache(std::size_t bytes);

@@ -22,26 +22,18 @@ namespace regatta::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-template <class S, std::size_t kBlocks, Into kLevel>
-HWY_INLINE void ask_into(const TileRows& rows, std::size_t j) {
+/// Asks for row j of a tile of kBlocks blocks, or for all its columns that are wanted.
+template <class S, std::size_t kBlocks>
+HWY_INLINE void ask_for_row(const TileRows& rows, std::size_t j) {
   if (rows.wanted == nullptr) {
     const S* row = static_cast<const S*>(rows.base) + j * rows.stride;
     HWY_UNROLL(8)
     for (std::size_t k = 0; k < kBlocks * 64 / sizeof(Working<S>); k += 64 / sizeof(S))
-      prefetch_ahead<kLevel>(row + k);
+      prefetch_ahead(row + k);
     return;
   }
   const auto* row = static_cast<const std::byte*>(rows.wanted) + j * rows.stride * sizeof(S);
-  for (std::size_t k = 0; k < rows.wanted_bytes; k += 64) prefetch_ahead<kLevel>(row + k);
-}
-
-/// Asks for row j of a tile of kBlocks blocks, or for all its columns that are wanted.
-template <class S, std::size_t kBlocks>
-HWY_INLINE void ask_for_row(const TileRows& rows, std::size_t j) {
-  if (rows.near)
-    ask_into<S, kBlocks, Into::kFirstLevel>(rows, j);
-  else
-    ask_into<S, kBlocks, Into::kSecondLevel>(rows, j);
+  for (std::size_t k = 0; k < rows.wanted_bytes; k += 64) prefetch_ahead(row + k);
 }
 
 /// The rows that edges gather.
@@ -51,7 +43,7 @@ class TileTable {
   TileTable(const TileRows& rows, const EdgeLists& edges)
       : rows_(rows),
         index_(edges.index),
-        last_(rows.prefetch ? edges.begin[edges.count] - kRowsAhead : -1) {}
+        last_(rows.prefetch ? edges.begin[edges.count] - rows.ahead : -1) {}
 
   HWY_INLINE const S* row(std::int64_t e) const {
     return static_cast<const S*>(rows_.base) + static_cast<std::size_t>(index_[e]) * rows_.stride;
@@ -59,7 +51,7 @@ class TileTable {
   template <std::size_t kBlocks>
   HWY_INLINE void prefetch(std::int64_t e) const {
     if (e < last_)
-      ask_for_row<S, kBlocks>(rows_, static_cast<std::size_t>(index_[e + kRowsAhead]));
+      ask_for_row<S, kBlocks>(rows_, static_cast<std::size_t>(index_[e + rows_.ahead]));
   }
 
  private:

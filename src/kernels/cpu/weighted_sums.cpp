@@ -90,8 +90,8 @@ class TileSums {
   HWY_INLINE void add(D d, std::int64_t e, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
     const std::int32_t* at = pass_.edges.index + e;
     const S* row = rows_ + static_cast<std::size_t>(*at) * pass_.table.stride;
-    if (pass_.table.prefetch && at + kRowsAhead < last_)
-      ask_for_row<S, kBlocks>(pass_.table, static_cast<std::size_t>(at[kRowsAhead]));
+    if (pass_.table.prefetch && at + pass_.table.ahead < last_)
+      ask_for_row<S, kBlocks>(pass_.table, static_cast<std::size_t>(at[pass_.table.ahead]));
     const W* weight = weight_ + static_cast<std::size_t>(e) * weight_stride_;
     if constexpr (kOneHead) {
       const auto w = weights_.of_one(d, weight);
