@@ -33,8 +33,7 @@ class TileSums {
       : pass_(pass),
         weight_(static_cast<const W*>(pass.weight)),
         weight_stride_(pass.weight_stride == 0 ? pass.group.stride : pass.weight_stride),
-        rows_(static_cast<const S*>(pass.table.base)),
-        last_(pass.edges.index + pass.edges.begin[pass.edges.count]),
+        table_(pass.table, pass.edges),
         weights_(pass.tile, pass.group, pass.width) {}
 
   void run(const EdgePieces& pieces) const {
@@ -88,10 +87,8 @@ class TileSums {
   }
 
   HWY_INLINE void add(D d, std::int64_t e, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
-    const std::int32_t* at = pass_.edges.index + e;
-    const S* row = rows_ + static_cast<std::size_t>(*at) * pass_.table.stride;
-    if (pass_.table.prefetch && at + pass_.table.ahead < last_)
-      ask_for_row<S, kBlocks>(pass_.table, static_cast<std::size_t>(at[pass_.table.ahead]));
+    const S* row = table_.row(e);
+    table_.template prefetch<kBlocks>(e);
     const W* weight = weight_ + static_cast<std::size_t>(e) * weight_stride_;
     if constexpr (kOneHead) {
       const auto w = weights_.of_one(d, weight);
@@ -120,8 +117,7 @@ class TileSums {
   const WeightedSums& pass_;
   const W* weight_;
   std::size_t weight_stride_;
-  const S* rows_;
-  const std::int32_t* last_;
+  TileTable<S> table_;
   TileWeights<W, kVectors * kLanes> weights_;
 };
 
