@@ -39,6 +39,19 @@ class LeakyTile {
           static_cast<const W*>(terms->vector) + tile.first, std::min(count_, kColumns), vector_);
   }
 
+  /// From here on vector() has its columns by pairs, as for_columns has them.
+  void pair_columns() {
+    constexpr std::size_t kLanes = hn::MaxLanes(D());
+    for (std::size_t c = 0; c + 2 * kLanes <= kColumns; c += 2 * kLanes) {
+      W ordered[2 * kLanes];
+      std::copy_n(vector_ + c, 2 * kLanes, ordered);
+      for (std::size_t k = 0; k < kLanes; ++k) {
+        vector_[c + k] = ordered[2 * k];
+        vector_[c + kLanes + k] = ordered[2 * k + 1];
+      }
+    }
+  }
+
   HWY_INLINE hn::Vec<D> vector(D d, std::size_t v) const {
     return hn::Load(d, vector_ + v * hn::Lanes(d));
   }

@@ -7,6 +7,7 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include "kernels/cpu/column_pairs-inl.h"
 #include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/item_rows-inl.h"
 #include "kernels/cpu/leaky_tile-inl.h"
@@ -32,6 +33,9 @@ class TileProducts {
   static constexpr std::size_t kParts = kBlocks / kPart;
   static constexpr std::size_t kPartVectors = kVectors / kParts;
   static constexpr bool kLeaky = kLogit != Logit::kProduct;
+  /// Sums of one head may take columns in any order, bits and features have theirs.
+  static constexpr bool kPairs =
+      kByPairs<S, kPartVectors> && !kBits && kLogit != Logit::kLeakyWithFeatures;
   /// A tile may have four heads of eight columns.
   static constexpr bool kEights =
       HWY_TARGET != HWY_SCALAR && sizeof(W) == 4 && kVectors * kLanes == 4 * 8;
@@ -44,7 +48,10 @@ class TileProducts {
         heads_(pass.tile, pass.group, pass.width),
         product_(static_cast<W*>(pass.product)),
         second_(static_cast<W*>(pass.second_product)),
-        bits_(pass.bits.tile(pass.tile.first - pass.group.first * pass.width)) {}
+        bits_(pass.bits.tile(pass.tile.first - pass.group.first * pass.width)) {
+    if (pairs())
+      leaky_.pair_columns();
+  }
 
   void run(const EdgePieces& pieces) const {
     pieces.run([&](const EdgePiece& piece) { run_items(piece); });
@@ -60,6 +67,8 @@ class TileProducts {
       load_row(d, pass_.rows, i, fixed);
       if (kTwo)
         load_row(d, pass_.second_rows, i, second);
+      if (pairs())
+        in_pairs(d, fixed, second);
       if (kParts > 1 || heads_.one())
         one_head(d, piece.begin[k], piece.end[k], fixed, second);
       else
@@ -70,6 +79,17 @@ class TileProducts {
  private:
   HWY_INLINE void load_row(D d, const ItemRows& rows, std::int64_t i, V* to) const {
     load_item<S>(d, rows, pass_.tile, i, pass_.edges.count, kVectors, to);
+  }
+
+  /// Whether tables are read by pairs: of groups of one head.
+  HWY_INLINE bool pairs() const { return kPairs && pass_.group.stride == 1; }
+
+  HWY_INLINE void in_pairs(D d, V* fixed, V* second) const {
+    if constexpr (kPairs) {
+      pair_columns<kVectors>(d, fixed);
+      if (kTwo)
+        pair_columns<kVectors>(d, second);
+    }
   }
 
   /// Factors of column vector v whose product the logit sums.
@@ -100,6 +120,7 @@ class TileProducts {
           slopes, bits_ + static_cast<std::size_t>(e) * pass_.bits.stride + part * kColumns / 8);
   }
 
+  template <bool kInPairs>
   HWY_INLINE void sum_edge(D d,
                            std::int64_t e,
                            std::size_t part,
@@ -112,17 +133,16 @@ class TileProducts {
       table_.template prefetch<kBlocks>(e);
     sum = sum2 = hn::Zero(d);
     std::uint64_t slopes = 0;
-    HWY_UNROLL(8)
-    for (std::size_t k = 0; k < kPartVectors; ++k) {
-      const std::size_t v = part * kPartVectors + k;
-      const auto x = load_storage(d, row + v * kLanes);
-      if constexpr (kLeaky)
-        sum = hn::MulAdd(leaky_.vector(d, v), leaky_value(d, v, e, x, fixed[v], slopes), sum);
-      else
-        sum = hn::MulAdd(x, fixed[v], sum);
-      if constexpr (kTwo)
-        sum2 = hn::MulAdd(x, second[v], sum2);
-    }
+    for_columns<kInPairs, kPartVectors>(
+        d, row + part * kPartVectors * kLanes, [&](std::size_t k, V x) HWY_ATTR {
+          const std::size_t v = part * kPartVectors + k;
+          if constexpr (kLeaky)
+            sum = hn::MulAdd(leaky_.vector(d, v), leaky_value(d, v, e, x, fixed[v], slopes), sum);
+          else
+            sum = hn::MulAdd(x, fixed[v], sum);
+          if constexpr (kTwo)
+            sum2 = hn::MulAdd(x, second[v], sum2);
+        });
     store_slopes(e, part, slopes);
   }
 
@@ -141,7 +161,7 @@ class TileProducts {
       for (std::size_t part = 0; part < kParts; ++part) {
         V sum;
         V sum2;
-        sum_edge(d, e, part, fixed, second, sum, sum2);
+        sum_edge<false>(d, e, part, fixed, second, sum, sum2);
         product_[at + heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum));
         if constexpr (kTwo)
           second_[at + heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum2));
@@ -174,7 +194,7 @@ class TileProducts {
     for (std::size_t part = 0; part < kParts; ++part) {
       HWY_UNROLL(4)
       for (std::size_t k = 0; k < kCount; ++k)
-        sum_edge(d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
+        sum_edge<kPairs>(d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
       store_some<kCount>(sum_four(d, sum), part > 0 || pass_.add, product_ + e);
       if constexpr (kTwo)
         store_some<kCount>(sum_four(d, sum2), part > 0 || pass_.add, second_ + e);

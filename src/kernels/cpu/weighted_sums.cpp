@@ -7,6 +7,7 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include "kernels/cpu/column_pairs-inl.h"
 #include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
@@ -27,6 +28,7 @@ class TileSums {
   static constexpr std::size_t kLanes = hn::MaxLanes(D());
   static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
   static constexpr bool kTwo = kUse == WeightUse::kMagnitudeAndSecond;
+  static constexpr bool kPairs = kOneHead && kByPairs<S, kVectors>;
 
  public:
   explicit TileSums(const WeightedSums& pass)
@@ -80,16 +82,18 @@ class TileSums {
     hn::Vec<D> sum[kVectors];
     hn::Vec<D> sum2[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) sum[v] = sum2[v] = hn::Zero(d);
-    for (std::int64_t e = begin; e < end; ++e) add(d, e, sum, sum2);
-    for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, to.first + v * kLanes);
+    const W* weight = weight_ + static_cast<std::size_t>(begin) * weight_stride_;
+    for (std::int64_t e = begin; e < end; ++e, weight += weight_stride_)
+      add(d, e, weight, sum, sum2);
+    store_columns<kPairs, kVectors>(d, sum, to.first);
     if constexpr (kTwo)
-      for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum2[v], d, to.second + v * kLanes);
+      store_columns<kPairs, kVectors>(d, sum2, to.second);
   }
 
-  HWY_INLINE void add(D d, std::int64_t e, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
+  HWY_INLINE void add(
+      D d, std::int64_t e, const W* weight, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
     const S* row = table_.row(e);
     table_.template prefetch<kBlocks>(e);
-    const W* weight = weight_ + static_cast<std::size_t>(e) * weight_stride_;
     if constexpr (kOneHead) {
       const auto w = weights_.of_one(d, weight);
       add_weighted(
@@ -103,15 +107,13 @@ class TileSums {
   template <class WeightOf>
   HWY_INLINE void add_weighted(
       D d, const S* row, const WeightOf& weight_of, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
-    HWY_UNROLL(8)
-    for (std::size_t v = 0; v < kVectors; ++v) {
+    for_columns<kPairs, kVectors>(d, row, [&](std::size_t v, hn::Vec<D> x) HWY_ATTR {
       const auto w = weight_of(v);
-      const auto x = load_storage(d, row + v * kLanes);
       sum[v] = hn::MulAdd(kUse == WeightUse::kPlain ? w : hn::Abs(w), x, sum[v]);
       if constexpr (kTwo)
         sum2[v] = hn::MulAdd(
             hn::Max(w, hn::Mul(w, hn::Set(d, static_cast<W>(pass_.second)))), x, sum2[v]);
-    }
+    });
   }
 
   const WeightedSums& pass_;
