@@ -4,6 +4,7 @@
 #include "core/cuda_library.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "nn/tensor_memory.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -83,6 +84,8 @@ int run(CLI::App& app, CommandContext& context, int argc, char** argv) {
   } catch (const regatta::Error& error) {
     return leave(context, error.code(), error.what());
   } catch (const std::exception& error) {
+    if (const auto memory = regatta::device_memory_error(error))
+      return leave(context, memory->code(), memory->what());
     return leave(context, ExitCode::kInternal, fmt::format("internal error: {}", error.what()));
   }
 }

@@ -1,6 +1,7 @@
 #include "nn/attention_function.h"
 
 #include "nn/precision.h"
+#include "nn/tensor_memory.h"
 
 #include <torch/autograd.h>
 #include <torch/types.h>
@@ -80,8 +81,10 @@ AttentionEpilogue make_epilogue(const AttentionCall& call,
   return epilogue;
 }
 
-at::Tensor workspace(std::size_t bytes, const at::Tensor& like) {
-  return torch::empty({static_cast<std::int64_t>(bytes)}, like.options().dtype(torch::kByte));
+at::Tensor workspace(const AttentionCall& call, std::size_t bytes, const at::Tensor& like) {
+  return empty_tensor({call.layer, "workspace"},
+                      {static_cast<std::int64_t>(bytes)},
+                      like.options().dtype(torch::kByte));
 }
 
 /// What a forward leaves behind.
@@ -99,10 +102,13 @@ void add_kept_bits(const AttentionCall& call, const at::Tensor& value, Forward& 
   if (call.kind != AttentionKind::kGat || !value.is_cpu())
     return;
   if (call.message_dropout.probability > 0)
-    result.kept_messages = torch::empty(
-        {value.size(0), KeptBits::message_words(value.size(1) * value.size(2))}, torch::kInt64);
+    result.kept_messages =
+        empty_tensor({call.layer, "kept messages"},
+                     {value.size(0), KeptBits::message_words(value.size(1) * value.size(2))},
+                     torch::kInt64);
   if (call.attention_dropout.probability > 0)
-    result.kept_edges = torch::empty({(value.size(1) + 3) / 4, call.edges}, torch::kByte);
+    result.kept_edges = empty_tensor(
+        {call.layer, "kept edges"}, {(value.size(1) + 3) / 4, call.edges}, torch::kByte);
 }
 
 /// `keep`: a backward, or a reader of L, follows.
@@ -113,25 +119,30 @@ Forward run_forward(const AttentionCall& call, const AttentionTensors& t, bool k
   AttentionForwardArgs args;
   args.in = make_inputs(call, t);
   Forward result;
+  const auto empty =
+      [&](const char* name, at::IntArrayRef shape, const at::TensorOptions& options) {
+        return empty_tensor({call.layer, name}, shape, options);
+      };
+  const std::array<std::int64_t, 3> row_heads{call.rows, heads, value.size(2)};
   if (keep || !call.epilogue)
-    result.out = torch::empty({call.rows, heads, value.size(2)}, value.options());
+    result.out = empty("attention output", row_heads, value.options());
   if (call.epilogue)
-    result.y = torch::empty({call.rows, heads, value.size(2)}, value.options());
+    result.y = empty("output", row_heads, value.options());
   if (keep) {
-    result.logsumexp = torch::empty({call.rows, args.in.logit_heads()}, working);
+    result.logsumexp = empty("logsumexp", {call.rows, args.in.logit_heads()}, working);
     if (call.kind == AttentionKind::kGat)
-      result.correction = torch::empty_like(result.out);
+      result.correction = empty("correction", row_heads, value.options());
     add_kept_bits(call, value, result);
   }
   if (t[kEdgeQuery].defined())
-    result.edge_out = torch::empty({call.rows, heads, args.in.edge.features}, working);
+    result.edge_out = empty("edge output", {call.rows, heads, args.in.edge.features}, working);
   args.out = writable(result.out);
   args.logsumexp = writable(result.logsumexp);
   args.correction = writable(result.correction);
   args.edge_out = writable(result.edge_out);
   args.kept = kept_bits(result.kept_messages, result.kept_edges);
   args.epilogue = make_epilogue(call, pointer(t[kBias]), pointer(t[kResidual]), writable(result.y));
-  const at::Tensor scratch = workspace(call.kernels->forward_workspace_bytes(args), value);
+  const at::Tensor scratch = workspace(call, call.kernels->forward_workspace_bytes(args), value);
   args.workspace = scratch.mutable_data_ptr();
   call.kernels->forward(args);
   return result;
@@ -172,16 +183,21 @@ class Unpacker {
 /// Gradients by role, of the kernels' shapes and types.
 AttentionTensors empty_gradients(const Plan& plan, const AttentionTensors& t) {
   AttentionTensors grads;
+  const auto empty = [&](TensorRole role, at::IntArrayRef shape, const at::TensorOptions& options) {
+    const std::string name = std::string("gradient of ") + role_name(role);
+    grads[role] = empty_tensor({plan.call.layer, name}, shape, options);
+  };
   for (std::size_t r = 0; r < kTensorRoles; ++r) {
-    if (t.all()[r].defined() && r != static_cast<std::size_t>(kEdgeX))
-      grads.all()[r] = torch::empty_like(t.all()[r]);
+    const at::Tensor& tensor = t.all()[r];
+    if (tensor.defined() && r != static_cast<std::size_t>(kEdgeX))
+      empty(static_cast<TensorRole>(r), tensor.sizes(), tensor.options());
   }
   const at::Tensor& value = t.value();
   const std::int64_t row = value.size(1) * value.size(2);
   if (plan.present[static_cast<std::size_t>(kBias)])
-    grads[kBias] = torch::empty({row}, value.options().dtype(working_type(value.scalar_type())));
+    empty(kBias, {row}, value.options().dtype(working_type(value.scalar_type())));
   if (plan.present[static_cast<std::size_t>(kResidual)])
-    grads[kResidual] = torch::empty({plan.call.rows, row}, value.options());
+    empty(kResidual, {plan.call.rows, row}, value.options());
   return grads;
 }
 
@@ -265,7 +281,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     args.epilogue = make_epilogue(
         plan->call, args.grad_bias, args.grad_residual, const_cast<void*>(pointer(y)));
     const at::Tensor scratch =
-        workspace(plan->call.kernels->backward_workspace_bytes(args), tensors.value());
+        workspace(plan->call, plan->call.kernels->backward_workspace_bytes(args), tensors.value());
     args.workspace = scratch.mutable_data_ptr();
     plan->call.kernels->backward(args);
     return by_input(*plan, results);
@@ -345,7 +361,9 @@ AttentionWeights attention_weights(const AttentionCall& call, const AttentionTen
   const Forward forward = run_forward(plain, dense, true);
   AttentionWeights result;
   result.logsumexp = forward.logsumexp;
-  result.alpha = torch::empty({call.edges, forward.logsumexp.size(1)}, forward.logsumexp.options());
+  result.alpha = empty_tensor({call.layer, "attention"},
+                              {call.edges, forward.logsumexp.size(1)},
+                              forward.logsumexp.options());
   AttentionWeightsArgs args;
   args.in = make_inputs(plain, dense);
   args.logsumexp = pointer(forward.logsumexp);

@@ -6,6 +6,7 @@
 #include "nn/precision.h"
 #include "nn/row_block_product.h"
 #include "nn/sparse_projection.h"
+#include "nn/tensor_memory.h"
 
 #include <torch/types.h>
 
@@ -162,7 +163,7 @@ at::Tensor AttentionLayer::feed_forward(const PassContext& pass, const at::Tenso
   return feed_forward_norm_.apply(y + feed_forward_->forward(y, storage));
 }
 
-at::Tensor AttentionLayer::forward(const PassContext& pass, const at::Tensor& x) {
+at::Tensor AttentionLayer::output_of(const PassContext& pass, const at::Tensor& x) const {
   const LayerInput input = input_of(pass, x);
   const at::Tensor added = residual(pass, input, x);
   const auto activation = fused_activation(options_.activation);
@@ -188,9 +189,17 @@ at::Tensor AttentionLayer::forward(const PassContext& pass, const at::Tensor& x)
   return y;
 }
 
+at::Tensor AttentionLayer::forward(const PassContext& pass, const at::Tensor& x) {
+  at::Tensor y;
+  in_layer(shape_.index, [&] { y = output_of(pass, x); });
+  return y;
+}
+
 at::Tensor AttentionLayer::attention(const PassContext& pass, const at::Tensor& x) {
   const torch::NoGradGuard no_grad;
-  return attention_->weights(pass, input_of(pass, x));
+  at::Tensor alpha;
+  in_layer(shape_.index, [&] { alpha = attention_->weights(pass, input_of(pass, x)); });
+  return alpha;
 }
 
 }  // namespace regatta

@@ -22,7 +22,8 @@ class AttentionLayer : public torch::nn::Module {
   /// Throws Error(kUsage) naming the layer's option for heads or widths below 1, an identity
   /// residual between unequal widths, and edge features or relations that the dataset lacks.
   AttentionLayer(const LayerOptions& options, const LayerShape& shape);
-  /// Throws Error(kUsage) naming layer and shapes for an x that does not fit.
+  /// Throws Error(kUsage) naming layer and shapes for an x that does not fit, Error(kDevice) naming
+  /// the layer and, of attention's tensors, which one there is no memory for.
   at::Tensor forward(const PassContext& pass, const at::Tensor& x);
   /// alpha [E,Hs] of the layer's rows for input x, before dropout.
   at::Tensor attention(const PassContext& pass, const at::Tensor& x);
@@ -31,6 +32,7 @@ class AttentionLayer : public torch::nn::Module {
  private:
   void check_input(const PassContext& pass, const at::Tensor& x) const;
   LayerInput input_of(const PassContext& pass, const at::Tensor& x) const;
+  at::Tensor output_of(const PassContext& pass, const at::Tensor& x) const;
   at::Tensor residual(const PassContext& pass, const LayerInput& input, const at::Tensor& x) const;
   /// Whether heads stand side by side: one head is its own mean.
   bool concatenates() const { return options_.combine == "concat" || options_.heads == 1; }

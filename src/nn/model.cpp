@@ -5,6 +5,7 @@
 #include "nn/initial_weights.h"
 #include "nn/precision.h"
 #include "nn/row_block_product.h"
+#include "nn/tensor_memory.h"
 
 #include <torch/nn/module.h>
 #include <torch/nn/modules/container/modulelist.h>
@@ -30,16 +31,17 @@ Model::Model(const ModelOptions& options, const ModelShape& shape)
     }
     if (layer.relations == "parameters")
       relations_ = shape.edge_types;
-    layers_.push_back(
-        std::make_shared<AttentionLayer>(layer,
-                                         LayerShape{input,
-                                                    layer.width == 0 ? shape.outputs : layer.width,
-                                                    static_cast<std::int64_t>(l),
-                                                    shape.seed,
-                                                    shape.dtype,
-                                                    shape.features,
-                                                    shape.edge_features,
-                                                    shape.edge_types}));
+    const auto index = static_cast<std::int64_t>(l);
+    const std::int64_t width = layer.width == 0 ? shape.outputs : layer.width;
+    const LayerShape of_layer{input,
+                              width,
+                              index,
+                              shape.seed,
+                              shape.dtype,
+                              shape.features,
+                              shape.edge_features,
+                              shape.edge_types};
+    in_layer(index, [&] { layers_.push_back(std::make_shared<AttentionLayer>(layer, of_layer)); });
     stack->push_back(layers_.back());
     input = layers_.back()->output_width();
   }

@@ -70,10 +70,11 @@ void declare_surroundings(LayerOptions& layer, OptionGroup& group) {
                {"none", "layer", "graph"},
                "layer: over the features of a node; graph: over the nodes of the graph (one chunk, "
                "step: full)");
-  group.choice("norm_place",
-               layer.norm_place,
-               {"after", "before"},
-               "after attention and residual (and after the feed-forward block), or before each");
+  group.choice(
+      "norm_place",
+      layer.norm_place,
+      {"after", "before"},
+      "norm: after attention and residual (and after the feed-forward block), or before each");
   group.flag("layer_norm", layer.layer_norm, "the same as norm: layer");
   group.integer("feed_forward",
                 layer.feed_forward,
