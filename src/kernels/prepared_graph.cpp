@@ -1,12 +1,59 @@
 // Transposes in-edges and sparse features by counting sort: O(N + E), one pass each, order fixed.
 #include "kernels/prepared_graph.h"
 
+#include "core/error.h"
+
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <utility>
 
 namespace regatta {
 namespace {
+
+/// `ptr` cuts `entries` entries into `lists` lists.
+void check_pointers(const char* name,
+                    std::span<const std::int64_t> ptr,
+                    std::int64_t lists,
+                    std::size_t entries) {
+  const auto end = static_cast<std::int64_t>(entries);
+  if (lists < 0 || ptr.size() != static_cast<std::size_t>(lists) + 1)
+    fail(ExitCode::kData, "{} [{}]: expected {} + 1 entries", name, ptr.size(), lists);
+  if (ptr.front() != 0 || ptr.back() != end)
+    fail(ExitCode::kData,
+         "{} [{}]: goes from {} to {}, expected from 0 to {}",
+         name,
+         ptr.size(),
+         ptr.front(),
+         ptr.back(),
+         end);
+  const auto fall = std::ranges::adjacent_find(ptr, std::greater<>());
+  if (fall != ptr.end())
+    fail(ExitCode::kData,
+         "{} [{}]: entry {} is {} and the next one {}, expected no less",
+         name,
+         ptr.size(),
+         fall - ptr.begin(),
+         *fall,
+         *(fall + 1));
+}
+
+void check_indices(const char* name, std::span<const std::int32_t> index, std::int64_t below) {
+  const auto bad = std::ranges::find_if(index, [&](std::int32_t i) { return i < 0 || i >= below; });
+  if (bad != index.end())
+    fail(ExitCode::kData,
+         "{} [{}]: entry {} is {}, expected an index in [0, {})",
+         name,
+         index.size(),
+         bad - index.begin(),
+         *bad,
+         below);
+}
+
+void check_length(const char* name, std::size_t found, std::int64_t expected) {
+  if (static_cast<std::int64_t>(found) != expected)
+    fail(ExitCode::kData, "{} [{}]: expected {} entries", name, found, expected);
+}
 
 /// Start of each of `buckets` lists when `key` holds the bucket of every entry.
 std::vector<std::int64_t> bucket_starts(std::span<const std::int32_t> key, std::int64_t buckets) {
@@ -29,6 +76,8 @@ std::int64_t PreparedGraph::out_end(std::int64_t source, std::int64_t rows) cons
 
 PreparedGraph prepare_graph(CsrGraph graph, SharedArray<std::int64_t> global_id) {
   const auto edges = graph.src.size();
+  check_pointers("indptr", graph.indptr.span(), graph.rows, edges);
+  check_indices("src", graph.src.span(), graph.nodes);
   std::vector<std::int64_t> ptr = bucket_starts(graph.src, graph.nodes);
   std::vector<std::int64_t> next(ptr.begin(), ptr.end() - 1);
   std::vector<std::int32_t> dst(edges);
@@ -57,6 +106,9 @@ PreparedSparse prepare_sparse(std::int64_t rows,
                               SharedArray<std::int32_t> column,
                               SharedArray<float> value,
                               SharedArray<std::int64_t> global_id) {
+  check_pointers("row_ptr of sparse features", row_ptr.span(), rows, column.size());
+  check_indices("column of sparse features", column.span(), columns);
+  check_length("value of sparse features", value.size(), static_cast<std::int64_t>(column.size()));
   std::vector<std::int64_t> ptr = bucket_starts(column, columns);
   std::vector<std::int64_t> next(ptr.begin(), ptr.end() - 1);
   std::vector<std::int32_t> entry_row(column.size());

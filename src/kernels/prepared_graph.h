@@ -49,7 +49,9 @@ struct PreparedGraph {
 /// What the cuda table needs beside prepare_graph; the CPU tables do without.
 void add_degree_schedules(PreparedGraph& graph);
 
-/// Validates nothing (chunks are validated at open); O(N + E), deterministic.
+/// O(N + E), deterministic. Throws Error(kData) naming the array, its length, the first entry that
+/// would lead kernels out of their tables, and what was expected. The order of edges is not checked
+/// (validate_csr does, where a chunk is opened).
 PreparedGraph prepare_graph(CsrGraph graph, SharedArray<std::int64_t> global_id);
 
 /// Sparse features by row (CSR) and by column (CSC) for the gradient; float values converted by the
@@ -69,6 +71,7 @@ struct PreparedSparse {
   SharedArray<std::int32_t> column_entry;
 };
 
+/// O(F + nnz), deterministic; throws as prepare_graph does.
 PreparedSparse prepare_sparse(std::int64_t rows,
                               std::int64_t columns,
                               SharedArray<std::int64_t> row_ptr,

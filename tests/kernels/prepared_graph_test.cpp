@@ -1,10 +1,13 @@
 // The transpose holds every edge once, ordered, and `out_end` cuts it at any row prefix.
+#include "core/error.h"
 #include "kernels/attention_case.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 namespace regatta::test {
 namespace {
@@ -38,6 +41,56 @@ RC_GTEST_PROP(PreparedGraphProperty, TransposeHoldsEveryEdgeOnceInOrder, ()) {
     }
   }
   RC_ASSERT(std::all_of(seen.begin(), seen.end(), [](int times) { return times == 1; }));
+}
+
+using Pointers = std::vector<std::int64_t>;
+using Indices = std::vector<std::int32_t>;
+
+/// What preparing says; empty: nothing.
+template <class Prepare>
+std::string complaint_of(const Prepare& prepare) {
+  try {
+    prepare();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kData);
+    return error.what();
+  }
+  return {};
+}
+
+std::string graph_complaint(const Pointers& indptr, const Indices& src) {
+  return complaint_of([&] {
+    prepare_graph({2, 3, indptr, src, Pointers(src.size(), 0)}, Pointers{0, 1, 2});
+  });
+}
+
+TEST(PreparedGraph, RefusesWhatWouldLeadOutOfTables) {
+  EXPECT_EQ(graph_complaint({0, 1, 3}, {0, 2, 1}), "");
+  EXPECT_EQ(graph_complaint({0, 1, 3}, {0, 3, 1}),
+            "src [3]: entry 1 is 3, expected an index in [0, 3)");
+  EXPECT_EQ(graph_complaint({0, 1, 3}, {0, 2, -1}),
+            "src [3]: entry 2 is -1, expected an index in [0, 3)");
+  EXPECT_EQ(graph_complaint({0, 1}, {0}), "indptr [2]: expected 2 + 1 entries");
+  EXPECT_EQ(graph_complaint({0, 1, 4}, {0, 1, 2}),
+            "indptr [3]: goes from 0 to 4, expected from 0 to 3");
+  EXPECT_EQ(graph_complaint({0, 4, 3}, {0, 1, 2}),
+            "indptr [3]: entry 1 is 4 and the next one 3, expected no less");
+}
+
+std::string sparse_complaint(const Pointers& ptr, const Indices& column, std::size_t values) {
+  return complaint_of([&] {
+    prepare_sparse(2, 4, ptr, column, std::vector<float>(values, 1), Pointers{7, 8});
+  });
+}
+
+TEST(PreparedSparse, RefusesWhatWouldLeadOutOfTables) {
+  EXPECT_EQ(sparse_complaint({0, 1, 2}, {3, 0}, 2), "");
+  EXPECT_EQ(sparse_complaint({0, 1, 2}, {4, 0}, 2),
+            "column of sparse features [2]: entry 0 is 4, expected an index in [0, 4)");
+  EXPECT_EQ(sparse_complaint({0, 2, 1}, {3, 0}, 2),
+            "row_ptr of sparse features [3]: goes from 0 to 1, expected from 0 to 2");
+  EXPECT_EQ(sparse_complaint({0, 1, 2}, {3, 0}, 1),
+            "value of sparse features [1]: expected 2 entries");
 }
 
 TEST(PreparedSparse, ColumnsMirrorRows) {
