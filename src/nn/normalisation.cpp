@@ -32,9 +32,9 @@ at::Tensor Normalisation::apply(const at::Tensor& x_in) const {
   if (!mean_scale_.defined())
     return add_to_rows(scale_rows(torch::layer_norm(x, {x.size(1)}, {}, {}, kEpsilon), weight_),
                        bias_);
-  const at::Tensor centred = x - x.mean(0) * mean_scale_;
-  const at::Tensor variance = centred.square().mean(0);
-  return centred * (weight_ * torch::rsqrt(variance + kEpsilon)) + bias_;
+  const at::Tensor centred = add_to_rows(x, -(column_means(x) * mean_scale_));
+  const at::Tensor variance = column_means(centred.square());
+  return add_to_rows(scale_rows(centred, weight_ * torch::rsqrt(variance + kEpsilon)), bias_);
 }
 
 }  // namespace regatta

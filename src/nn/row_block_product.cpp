@@ -206,6 +206,17 @@ struct ScaleRows : torch::autograd::Function<ScaleRows> {
   }
 };
 
+struct ColumnMeans : torch::autograd::Function<ColumnMeans> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& y) {
+    context->saved_data["rows"] = y.size(0);
+    return column_sums(y) / y.size(0);
+  }
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const std::int64_t rows = context->saved_data["rows"].toInt();
+    return {(grads[0] / rows).expand({rows, grads[0].size(0)})};
+  }
+};
+
 }  // namespace
 
 std::vector<at::Tensor> row_block_products(const at::Tensor& x,
@@ -240,6 +251,10 @@ at::Tensor add_to_rows(const at::Tensor& y, const at::Tensor& b) {
 
 at::Tensor scale_rows(const at::Tensor& y, const at::Tensor& g) {
   return by_own_kernels(y) ? ScaleRows::apply(y, g) : y * g;
+}
+
+at::Tensor column_means(const at::Tensor& y) {
+  return by_own_kernels(y) ? ColumnMeans::apply(y) : y.mean(0);
 }
 
 }  // namespace regatta

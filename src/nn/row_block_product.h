@@ -24,4 +24,7 @@ at::Tensor add_to_rows(const at::Tensor& y, const at::Tensor& b);
 /// y [N,K] * g [K]; the gradient of g is summed in fixed blocks of rows.
 at::Tensor scale_rows(const at::Tensor& y, const at::Tensor& g);
 
+/// The mean of each column of y [N,K], N >= 1, summed in fixed blocks of rows.
+at::Tensor column_means(const at::Tensor& y);
+
 }  // namespace regatta

@@ -257,15 +257,21 @@ TEST(RowBlockProduct, AnEmptyInnerWidthGivesZeros) {
   EXPECT_TRUE(torch::equal(y, torch::zeros({4, 3})));
 }
 
+at::Tensor scaled_means(const at::Tensor& y, const at::Tensor& row) {
+  return column_means(y) * row;
+}
+
 TEST(RowSums, EqualLibTorch) {
   torch::manual_seed(3);
   const auto plus = [](const at::Tensor& a, const at::Tensor& b) { return a + b; };
   const auto times = [](const at::Tensor& a, const at::Tensor& b) { return a * b; };
+  const auto means = [](const at::Tensor& a, const at::Tensor& b) { return a.mean(0) * b; };
   for (const std::int64_t rows : {1, 511, 5000}) {
     const at::Tensor y = random({rows, 33}, torch::kDouble), g = random({rows, 33}, torch::kDouble);
     const at::Tensor row = random({33}, torch::kDouble);
     expect_close(run(&add_to_rows, y, row, g), run(plus, y, row, g), torch::kDouble);
     expect_close(run(&scale_rows, y, row, g), run(times, y, row, g), torch::kDouble);
+    expect_close(run(&scaled_means, y, row, row), run(means, y, row, row), torch::kDouble);
   }
 }
 
@@ -279,6 +285,7 @@ TEST(RowBlockProduct, ThreadsNeverChangeBits) {
     set_compute_threads(1);
     const Results product = run(&row_block_product, x, w, g);
     const Results sum = run(&add_to_rows, g, row, g);
+    const Results mean = run(&scaled_means, g, row, row);
     for (const int threads : {1, 2, 3, 5}) {
       set_compute_threads(threads);
       at::set_num_threads(threads);
@@ -287,6 +294,7 @@ TEST(RowBlockProduct, ThreadsNeverChangeBits) {
       EXPECT_TRUE(
           torch::equal(row_block_product(x.slice(0, 77, 1001), w), product.y.slice(0, 77, 1001)));
       expect_equal(run(&add_to_rows, g, row, g), sum);
+      expect_equal(run(&scaled_means, g, row, row), mean);
     }
     set_compute_threads(1);
     at::set_num_threads(1);

@@ -15,6 +15,9 @@ namespace {
 struct Case {
   const char* attention;
   const char* precision;
+  const char* norm = "layer";
+  std::int64_t feed_forward = 0;
+  const char* jumping_knowledge = "none";
 };
 
 class ThreadsTest : public ::testing::TestWithParam<Case> {
@@ -30,8 +33,11 @@ class ThreadsTest : public ::testing::TestWithParam<Case> {
     job.runtime.precision = of.precision;
     for (LayerOptions& layer : job.model.layers) {
       layer.attention = of.attention;
-      layer.residual = layer.layer_norm = true;
+      layer.residual = "linear";
+      layer.norm = of.norm;
+      layer.feed_forward = of.feed_forward;
     }
+    job.model.jumping_knowledge = of.jumping_knowledge;
     job.runtime.threads = threads;
     Trainer trainer(job, dataset_, folder_.path() + "/run", *world_);
     std::string digest;
@@ -60,9 +66,14 @@ INSTANTIATE_TEST_SUITE_P(Kinds,
                          ThreadsTest,
                          ::testing::Values(Case{"gat", "fp32"},
                                            Case{"dot", "fp32"},
-                                           Case{"gat", "bf16"}),
+                                           Case{"gat", "bf16"},
+                                           Case{"gatv2", "fp32", "graph"},
+                                           Case{"gatv2", "bf16"},
+                                           Case{"transformer", "fp32", "layer", 16, "concat"},
+                                           Case{"transformer", "fp64", "graph", 16}),
                          [](const auto& info) {
-                           return std::string(info.param.attention) + "_" + info.param.precision;
+                           return std::string(info.param.attention) + "_" + info.param.precision +
+                                  "_" + info.param.norm;
                          });
 
 }  // namespace
