@@ -2,9 +2,10 @@
 
 usage: pyg_attention.py FOLDER
 
-FOLDER/cases.json lists cases: name, kind (gat | dot), nodes, features, heads, width, slope, scale.
-Arrays are raw little-endian files NAME.ARRAY: int64 for src and dst, float64 otherwise. Results are
-written as NAME.ARRAY.expected.
+FOLDER/cases.json lists cases: name, kind (gat | dot | gatv2 | transformer), nodes, features, heads,
+width, slope, scale. Arrays are raw little-endian files NAME.ARRAY: int64 for src and dst, float64
+otherwise. Results are written as NAME.ARRAY.expected. gat and dot project x; the tables of gatv2
+(value, query, a) and transformer (query, key, value) are given.
 """
 
 import json
@@ -13,7 +14,7 @@ import sys
 
 import numpy as np
 import torch
-from torch_geometric.nn import GATConv, MessagePassing
+from torch_geometric.nn import GATConv, GATv2Conv, MessagePassing, TransformerConv
 from torch_geometric.utils import softmax
 
 torch.set_default_dtype(torch.float64)
@@ -81,10 +82,54 @@ def run_dot(case):
     case.store(out=out, alpha=layer.alpha, grad_x=x.grad, grad_weight=weight.grad)
 
 
+class Columns(torch.nn.Module):
+    """Columns [first, first + count) of its input: stands for a projection."""
+
+    def __init__(self, first, count):
+        super().__init__()
+        self.first, self.count = first, count
+
+    def forward(self, x):
+        return x[:, self.first:self.first + self.count]
+
+
+def run_gatv2(case):
+    spec = case.spec
+    nodes, heads, width = spec["nodes"], spec["heads"], spec["width"]
+    row = heads * width
+    layer = GATv2Conv((row, row), width, heads=heads, negative_slope=spec["slope"],
+                      add_self_loops=False, bias=False)
+    layer.lin_l = layer.lin_r = Columns(0, row)
+    with torch.no_grad():
+        layer.att.copy_(case.load("a", (1, heads, width)))
+    value = case.load("value", (nodes, row)).requires_grad_()
+    query = case.load("query", (nodes, row)).requires_grad_()
+    out, (_, alpha) = layer((value, query), case.edge_index(), return_attention_weights=True)
+    (out * case.load("grad_out", (nodes, row))).sum().backward()
+    case.store(**{"out": out, "alpha": alpha, "grad.value": value.grad, "grad.query": query.grad,
+                  "grad.a": layer.att.grad})
+
+
+def run_transformer(case):
+    spec = case.spec
+    nodes, heads, width = spec["nodes"], spec["heads"], spec["width"]
+    row = heads * width
+    layer = TransformerConv((2 * row, row), width, heads=heads, bias=False, root_weight=False)
+    layer.lin_key, layer.lin_value, layer.lin_query = Columns(0, row), Columns(row, row), Columns(0, row)
+    query, key, value = (case.load(array, (nodes, row)).requires_grad_()
+                         for array in ("query", "key", "value"))
+    out, (_, alpha) = layer((torch.cat([key, value], 1), query), case.edge_index(),
+                            return_attention_weights=True)
+    (out * case.load("grad_out", (nodes, row))).sum().backward()
+    case.store(**{"out": out, "alpha": alpha, "grad.value": value.grad, "grad.query": query.grad,
+                  "grad.key": key.grad})
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for spec in json.loads((folder / "cases.json").read_text()):
-        {"gat": run_gat, "dot": run_dot}[spec["kind"]](Case(folder, spec))
+        run = {"gat": run_gat, "dot": run_dot, "gatv2": run_gatv2, "transformer": run_transformer}
+        run[spec["kind"]](Case(folder, spec))
 
 
 if __name__ == "__main__":
