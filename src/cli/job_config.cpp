@@ -1,5 +1,6 @@
 #include "cli/job_config.h"
 
+#include "config/apply_config.h"
 #include "config/yaml_loader.h"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ JobConfig read_tree(const ConfigNode& root, JobUse use) {
   JobConfig config;
   OptionGroup group;
   config.declare(group, use);
-  group.apply(root);
+  apply_config(group, root);
   return config;
 }
 

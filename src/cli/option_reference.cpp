@@ -31,6 +31,8 @@ train:
   `--set model.layers.0.heads=4` one key of the first layer; both pass the same checks as the file.
 - `regatta config --check FILE` reports every fault with file, line and column, and exits with 2.
 - Unknown and duplicate keys are faults. Anchors, aliases and tags are not supported.
+- A value that nothing reads, such as `scale: none` in a layer of `attention: gat`, is a fault too,
+  unless it is the key's default.
 - A value in quotes is a text. Integers are decimal without leading zeros, numbers are finite, and
   the only booleans are `true` and `false`.
 - `preprocess` is needed by `regatta preprocess` alone, and `model` by `regatta train` alone.

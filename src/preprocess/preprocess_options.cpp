@@ -69,10 +69,11 @@ void SplitOptions::declare(OptionGroup& group) {
   group.choice("header", header, {"auto", "yes", "no"}, kHeaderHelp);
   group.text("node", node, "column of the node id: name, or number from 1; empty: the first");
   group.text("split", split, "column of the split's name; empty: the second");
-  group.choice("unit",
-               unit,
-               {"fraction", "count"},
-               "whether train, validation and test are fractions of the labelled nodes or counts");
+  group.choice(
+      "unit",
+      unit,
+      {"fraction", "count"},
+      "random: whether train, validation and test are fractions of the labelled nodes or counts");
   group.number("train", train, {.min = 0}, "random: size of the training split");
   group.number("validation", validation, {.min = 0}, "random: size of the validation split");
   group.number("test", test, {.min = 0}, "random: size of the test split");

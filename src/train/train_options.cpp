@@ -15,11 +15,14 @@ void OptimiserOptions::declare(OptionGroup& group) {
   group.choice("kind", kind, optimiser_names(), "gradient_descent = SGD over full steps");
   group.number("learning_rate", learning_rate, {.min = 0, .min_exclusive = true}, "learning rate");
   group.number("weight_decay", weight_decay, {.min = 0}, "L2 penalty (adamw: decoupled)");
-  group.number("momentum", momentum, decay, "sgd, rmsprop: momentum");
-  group.flag("nesterov", nesterov, "sgd: Nesterov momentum");
+  group.number("momentum", momentum, decay, "sgd, gradient_descent, rmsprop: momentum");
+  group.flag("nesterov", nesterov, "sgd, gradient_descent: Nesterov momentum");
   group.number("beta1", beta1, decay, "adam, adamw: decay of the first moment");
   group.number("beta2", beta2, decay, "adam, adamw: decay of the second moment");
-  group.number("epsilon", epsilon, {.min = 0, .min_exclusive = true}, "added to denominators");
+  group.number("epsilon",
+               epsilon,
+               {.min = 0, .min_exclusive = true},
+               "adam, adamw, rmsprop, adagrad: added to denominators");
   group.number("smoothing", smoothing, decay, "rmsprop: decay of the squared gradient");
 }
 
@@ -95,7 +98,7 @@ void RuntimeOptions::declare(OptionGroup& group) {
   group.choice("kernels",
                kernels,
                {"auto", "cpu", "reference"},
-               "attention kernels; reference = plain loops, for checking");
+               "attention kernels on a CPU; reference = plain loops, for checking");
   group.flag("amx",
              amx,
              "dense products by Intel AMX where the processor has it, as exact as by vectors; false "

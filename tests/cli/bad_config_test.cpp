@@ -206,6 +206,17 @@ INSTANTIATE_TEST_SUITE_P(
                   with("{attention: gat, width: 0}", "gat"),
                   {},
                   "^FILE:10:7: model\\.layers\\[1\\]: expected a map, found 'gat'$"},
+        BadConfig{
+            "LayerOptionOfAnotherAttention",
+            with("width: 0", "width: 0, scale: none"),
+            {},
+            "^FILE:10:41: model\\.layers\\.1\\.scale: has no effect: it is for attention: dot, "
+            "but attention is gat; leave it out, or at its default sqrt_width$"},
+        BadConfig{"OptionOfAnotherOptimiser",
+                  with("learning_rate: 0.005", "momentum: 0.9"),
+                  {},
+                  "^FILE:15:15: train\\.optimiser\\.momentum: has no effect: it is for kind: sgd, "
+                  "gradient_descent or rmsprop, but kind is adam; "},
         BadConfig{"MissingDataset",
                   with("dataset: data/chunks\n", ""),
                   {},
@@ -267,6 +278,13 @@ INSTANTIATE_TEST_SUITE_P(
             "model.layers.2.heads=1",
             "^--set model\\.layers\\.2\\.heads: '2' is no item"),
         set("LayerField", "model.layers.0.heads=0", "^--set model\\.layers\\.0\\.heads: .*range"),
+        set("LayerOptionUnread",
+            "model.layers.0.share_weights=true",
+            "^--set model\\.layers\\.0\\.share_weights: has no effect: it is for attention: gatv2"),
+        set("OptionUnread",
+            "train.schedule.factor=0.1",
+            "^--set train\\.schedule\\.factor: has no effect: it is for kind: step or plateau, but "
+            "kind is constant; leave it out, or at its default 0\\.5$"),
         set("BadYaml", "train.epochs=[1", "^--set train\\.epochs:1:1: "),
         set("Alias", "train.epochs=*x", "^--set train\\.epochs:1:1: ")),
     [](const auto& info) { return info.param.name; });
@@ -297,6 +315,25 @@ TEST(JobConfig, EveryFaultIsReportedAtOnce) {
   const std::string message = message_of(bad, JobUse::kTrain);
   EXPECT_THAT(message, testing::HasSubstr("FILE:12:11: train.epochs"));
   EXPECT_THAT(message, testing::HasSubstr("\n--set runtime.device: expected one of"));
+}
+
+TEST(JobConfig, ValuesThatNothingReadAreFaultsBesideAllOthers) {
+  BadConfig bad{"bad", with("200", "0"), {"model.layers.1.negative_slope=0.5"}, ""};
+  bad.overrides.push_back("model.layers.1.attention=transformer");
+  for (const JobUse use : {JobUse::kPreprocess, JobUse::kTrain, JobUse::kCheck}) {
+    const std::string message = message_of(bad, use);
+    EXPECT_THAT(message, testing::HasSubstr("FILE:12:11: train.epochs"));
+    EXPECT_THAT(message,
+                testing::HasSubstr("\n--set model.layers.1.negative_slope: has no effect"));
+  }
+}
+
+TEST(JobConfig, OptionsOfAnotherChoiceMayStandAtTheirDefaults) {
+  const BadConfig good{"good",
+                       with("width: 0", "width: 0, scale: sqrt_width, negative_slope: 0.2"),
+                       {"model.layers.1.attention=transformer", "train.optimiser.momentum=0"},
+                       ""};
+  EXPECT_EQ(message_of(good, JobUse::kCheck), "");
 }
 
 TEST(JobConfig, AFileThatIsNotThereIsAConfigurationError) {
