@@ -23,19 +23,27 @@ struct Traffic {
   double gathered_bits = 0;   ///< EHD / 8
 };
 
+/// FLOP of one pass as multiples.
+struct Arithmetic {
+  double edge_values;      ///< EHD
+  double edge_heads;       ///< EH
+  double node_values = 0;  ///< NHD
+};
+
 struct KindTraffic {
   const char* kind;
   Traffic forward, backward;
+  Arithmetic forward_flop, backward_flop;
 };
 
 // Training's passes, as the fused kernels make them: forward writes O, L and, for gat, C; gat's
 // backward gathers one row an edge, the others make a pass over in-edges and one over out-edges;
 // that of gatv2 takes bits of its slopes instead of a third row.
 constexpr std::array kTraffic{
-    KindTraffic{"gat", {3, 3, 1, 1, 2, 2, 1}, {6, 11, 1, 3, 5, 8, 1}},
-    KindTraffic{"gatv2", {3, 1, 1, 0, 2, 1, 1}, {6, 3, 2, 2, 6, 3, 2, 1}},
-    KindTraffic{"transformer", {4, 1, 2, 0, 2, 1, 1}, {8, 5, 4, 2, 8, 5, 2}},
-    KindTraffic{"dot", {2, 1, 1, 0, 2, 1, 1}, {4, 3, 3, 2, 6, 3, 2}},
+    KindTraffic{"gat", {3, 3, 1, 1, 2, 2, 1}, {6, 11, 1, 3, 5, 8, 1}, {2, 8}, {4, 12, 10}},
+    KindTraffic{"gatv2", {3, 1, 1, 0, 2, 1, 1}, {6, 3, 2, 2, 6, 3, 2, 1}, {7, 6}, {24, 16}},
+    KindTraffic{"transformer", {4, 1, 2, 0, 2, 1, 1}, {8, 5, 4, 2, 8, 5, 2}, {4, 6}, {14, 20}},
+    KindTraffic{"dot", {2, 1, 1, 0, 2, 1, 1}, {4, 3, 3, 2, 6, 3, 2}, {4, 6}, {14, 20}},
 };
 
 const KindTraffic& traffic_of(const std::string& kind) {
@@ -96,6 +104,13 @@ AttentionFloor attention_floor(const AttentionSizes& sizes,
   if (bound.blocked_rate > 0)
     floor.blocked = seconds_at(gathered, bound.blocked_rate) + streamed / bound.copy_rate;
   return floor;
+}
+
+double attention_flop(const AttentionSizes& sizes, bool forward) {
+  const KindTraffic& kind = traffic_of(sizes.kind);
+  const Arithmetic& a = forward ? kind.forward_flop : kind.backward_flop;
+  return sizes.heads * (sizes.edges * (a.edge_values * sizes.width + a.edge_heads) +
+                        sizes.nodes * a.node_values * sizes.width);
 }
 
 nlohmann::ordered_json floor_json(const AttentionFloor& floor) {

@@ -41,6 +41,8 @@ struct AttentionFloor {
 
 /// Formulas: F_c and F_nc of docs/benchmarks.md. Throws Error(kUsage) for an unknown kind.
 AttentionFloor attention_floor(const AttentionSizes& sizes, bool forward, const MemoryBound& bound);
+/// FLOP of a training pass beside its projections. Throws as attention_floor.
+double attention_flop(const AttentionSizes& sizes, bool forward);
 
 /// {compulsory, gather, blocked, applies, bound}: seconds, null where not measured; `bound` names
 /// what applies.

@@ -154,14 +154,17 @@ bool BenchGraphOptions::generated() const {
   return find_distribution(graph) != nullptr;
 }
 
+void BenchGraphOptions::check() const {
+  if (!generated() && !std::filesystem::is_directory(graph))
+    fail(ExitCode::kUsage,
+         "graph: '{}' is no folder and none of random, power_law, clustered",
+         graph);
+}
+
 PreparedGraph make_bench_graph(const BenchGraphOptions& options) {
   if (const Distribution* distribution = find_distribution(options.graph))
     return generate(*distribution, options);
-  if (!std::filesystem::is_directory(options.graph)) {
-    fail(ExitCode::kUsage,
-         "graph: '{}' is no folder and none of random, power_law, clustered",
-         options.graph);
-  }
+  options.check();
   return from_dataset(options.graph);
 }
 

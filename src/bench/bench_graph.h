@@ -26,6 +26,8 @@ struct BenchGraphOptions {
 
   void declare(OptionGroup& group);
   bool generated() const;
+  /// Throws Error(kUsage) where `graph` is neither a distribution nor a folder.
+  void check() const;
 };
 
 /// The graph, with its own sizes; edge ids are places in the in-edge list and global ids local

@@ -18,10 +18,6 @@
 namespace regatta {
 namespace {
 
-at::ScalarType storage_type(const std::string& precision) {
-  return precision == "fp64" ? at::kDouble : precision == "bf16" ? at::kBFloat16 : at::kFloat;
-}
-
 LayerOptions layer_options(const LayerBenchOptions& options) {
   LayerOptions layer;
   layer.attention = options.kind;
@@ -85,6 +81,10 @@ void write_tensor(const std::string& folder, const std::string& name, const at::
 }
 
 }  // namespace
+
+at::ScalarType storage_type(const std::string& precision) {
+  return precision == "fp64" ? at::kDouble : precision == "bf16" ? at::kBFloat16 : at::kFloat;
+}
 
 LayerCase::LayerCase(const LayerBenchOptions& options, const PreparedGraph& graph)
     : batch_(layer_batch(options, graph)),

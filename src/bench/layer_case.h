@@ -12,6 +12,9 @@
 
 namespace regatta {
 
+/// Of rows: "fp32", "bf16", "fp64".
+at::ScalarType storage_type(const std::string& precision);
+
 /// Seconds of one step.
 struct StepSeconds {
   double forward = 0;

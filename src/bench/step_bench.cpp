@@ -1,9 +1,12 @@
 #include "bench/step_bench.h"
 
 #include "bench/gemm_rate.h"
+#include "bench/layer_case.h"
 #include "bench/memory_bound.h"
+#include "bench/peak_memory.h"
 #include "bench/rank_times.h"
 #include "bench/report_header.h"
+#include "bench/step_floor.h"
 #include "bench/time_spread.h"
 #include "core/error.h"
 #include "nn/model.h"
@@ -17,39 +20,9 @@
 namespace regatta {
 namespace {
 
+using nlohmann::ordered_json;
+
 constexpr std::int64_t kWarmUp = 6;  ///< a captured step is replayed from the sixth on
-
-/// What one step must at least move and multiply, over the whole dataset.
-struct StepWork {
-  double bytes = 0;
-  double flop = 0;
-};
-
-StepWork work_of_step(const TrainJob& job,
-                      const Manifest& manifest,
-                      std::int64_t classes,
-                      double parameters) {
-  StepWork work;
-  const double value = job.runtime.precision == "fp64" ? 8 : 4;
-  double nodes = 0, edges = 0;
-  for (const ManifestChunk& chunk : manifest.chunks) {
-    nodes += static_cast<double>(chunk.nodes);
-    edges += static_cast<double>(chunk.edges);
-    work.bytes += static_cast<double>(chunk.bytes);
-  }
-  double input = manifest.feature_kind == "dense" ? static_cast<double>(manifest.feature_width) : 0;
-  for (const LayerOptions& layer : job.model.layers) {
-    const double width =
-        static_cast<double>((layer.width == 0 ? classes : layer.width) * layer.heads);
-    const double heads = static_cast<double>(layer.heads);
-    // F_c of forward and backward (docs/performance.md): 9 NR + 56 NH + 8 N + 8 E
-    work.bytes += 9 * nodes * width * value + 56 * nodes * heads + 8 * nodes + 8 * edges;
-    work.flop += 6 * nodes * input * width + edges * (6 * width + 20 * heads) + 10 * nodes * width;
-    input = width;
-  }
-  work.bytes += 7 * parameters * value;  // gradient, two moments, parameter: read and written
-  return work;
-}
 
 /// Trainings whose epochs alternate; of `against` nothing where it is null.
 struct AlternatingTimes {
@@ -85,41 +58,72 @@ void check_against(const RuntimeOptions& job, const RuntimeOptions& against) {
          "setting by a call of its own");
 }
 
+/// Each number as it is on the rank where it is largest.
+ordered_json most_of_ranks(ordered_json memory, Communicator& world) {
+  for (auto& bytes : memory) bytes = world.all_reduce_max(bytes.get<std::int64_t>());
+  return memory;
+}
+
+StepShape shape_of_step(const TrainJob& job, Trainer& trainer, const Dataset& dataset, int ranks) {
+  const Manifest& manifest = dataset.manifest();
+  const std::vector<Step> plan = trainer.plan(0);
+  StepShape shape;
+  shape.layers = layer_extents(dataset, plan, job.model.layers.size());
+  shape.sparse = manifest.feature_kind == "sparse";
+  shape.edge_types = static_cast<double>(edge_type_count(manifest));
+  shape.classes = static_cast<double>(make_task(job.task, manifest)->output_width());
+  for (const at::Tensor& tensor : trainer.model().tensors())
+    shape.parameters += static_cast<double>(tensor.numel());
+  shape.shares = static_cast<double>(plan.size()) * ranks;
+  return shape;
+}
+
+/// Adds bounds, floor, floor_parts and percent; the last three are null where the formulas or the
+/// processor's rates are not those of the step.
+void add_floor(const TrainJob& job,
+               Trainer& trainer,
+               const Dataset& dataset,
+               int ranks,
+               ordered_json& report) {
+  const StepRates rates{measure_copy_rate(256 << 20),
+                        measure_gemm_rate(2048, 512, 512, storage_type(job.runtime.precision))};
+  report["bounds"] = {{"copy_bytes_per_second", rates.copy},
+                      {"gemm_flop_per_second", rates.product}};
+  report["floor"] = report["floor_parts"] = report["percent"] = ordered_json();
+  if (!has_step_floor(job) || !trainer.model().tensors().front().device().is_cpu())
+    return;
+  const StepFloor floor = step_floor(job, shape_of_step(job, trainer, dataset, ranks), rates);
+  report["floor"] = floor.total();
+  report["floor_parts"] = {
+      {"attention", floor.attention}, {"products", floor.products}, {"optimiser", floor.optimiser}};
+  report["percent"] = 100 * floor.total() / report["step"]["median"].get<double>();
+}
+
 }  // namespace
 
-nlohmann::ordered_json bench_step(const TrainJob& job,
-                                  const std::optional<TrainJob>& against,
-                                  std::shared_ptr<const Dataset> dataset,
-                                  const std::string& run_folder,
-                                  std::int64_t repeats,
-                                  Communicator& world) {
+ordered_json bench_step(const TrainJob& job,
+                        const std::optional<TrainJob>& against,
+                        std::shared_ptr<const Dataset> dataset,
+                        const std::string& run_folder,
+                        std::int64_t repeats,
+                        Communicator& world) {
   if (against)
     check_against(job.runtime, against->runtime);
   Trainer trainer(job, dataset, run_folder, world);
-  double parameters = 0;
-  for (const at::Tensor& tensor : trainer.model().tensors())
-    parameters += static_cast<double>(tensor.numel());
   std::unique_ptr<Trainer> other;
   if (against)
     other = std::make_unique<Trainer>(*against, dataset, run_folder, world);
+  const PeakMemory memory;
   const AlternatingTimes times = time_in_turns(trainer, other.get(), repeats, world);
-  const double copy_rate = measure_copy_rate(256 << 20);
-  const auto classes =
-      static_cast<std::int64_t>(make_task(job.task, dataset->manifest())->output_width());
-  const StepWork work = work_of_step(job, dataset->manifest(), classes, parameters);
-  const double gemm = measure_gemm_rate(2048, 512, 512);
-  const double steps_an_epoch = static_cast<double>(trainer.plan(0).size());
-  const double floor = (work.bytes / copy_rate + work.flop / gemm) / steps_an_epoch / world.size();
-  const nlohmann::ordered_json step = time_spread(times.steps);
-  nlohmann::ordered_json report = report_header();
+  const ordered_json resident = most_of_ranks(memory.report(), world);
+  ordered_json report = report_header();
   report["threads"] = at::get_num_threads();
   report["world_size"] = world.size();
   report["steps"] = times.steps.size();
   report["replayed_steps"] = trainer.replayed_steps();
-  report["step"] = step;
-  report["bounds"] = {{"copy_bytes_per_second", copy_rate}, {"gemm_flop_per_second", gemm}};
-  report["floor"] = floor;
-  report["percent"] = 100 * floor / step["median"].get<double>();
+  report["step"] = time_spread(times.steps);
+  add_floor(job, trainer, *dataset, world.size(), report);
+  report["memory"] = resident;
   if (against)
     report["against"] = {{"step", time_spread(times.against)},
                          {"ratio", time_spread(times.ratios)}};

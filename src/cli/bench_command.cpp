@@ -1,6 +1,7 @@
 // `regatta bench`: times of attention kernels, layers, training steps, chunk reading and sums over
 // ranks, beside their floors, as JSON.
 #include "bench/attention_bench.h"
+#include "bench/generated_dataset.h"
 #include "bench/layer_bench.h"
 #include "bench/read_bench.h"
 #include "bench/reduce_bench.h"
@@ -16,6 +17,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +60,25 @@ std::string keys_of() {
   return keys;
 }
 
+/// Removes the assignments to keys of `Options` from `overrides` and returns them.
+template <class Options>
+std::vector<std::string> take_overrides(std::vector<std::string>& overrides) {
+  Options options;
+  OptionGroup group;
+  options.declare(group);
+  const auto keys = group.describe();
+  const auto first = std::stable_partition(
+      overrides.begin(), overrides.end(), [&keys](const std::string& assignment) {
+        const std::string key = assignment.substr(0, assignment.find('='));
+        return std::none_of(keys.begin(), keys.end(), [&key](const OptionDescription& row) {
+          return row.path == key;
+        });
+      });
+  std::vector<std::string> taken(first, overrides.end());
+  overrides.erase(first, overrides.end());
+  return taken;
+}
+
 void use_threads(std::int64_t threads) {
   const auto all = static_cast<std::int64_t>(std::thread::hardware_concurrency());
   set_compute_threads(static_cast<int>(threads > 0 ? threads : all));
@@ -90,8 +111,31 @@ JobConfig bench_config(const BenchArguments& arguments, const std::vector<std::s
   return config;
 }
 
-void run_bench_step(const BenchArguments& arguments, CommandContext& context) {
+/// What the step is timed on in place of the configuration's dataset; takes its keys out of
+/// `overrides`.
+StepGraphOptions take_step_graph(std::vector<std::string>& overrides) {
+  const std::vector<std::string> taken = take_overrides<StepGraphOptions>(overrides);
+  const auto options = options_from<StepGraphOptions>(taken);
+  if (!taken.empty() && options.graph.graph.empty()) {
+    fail(ExitCode::kUsage,
+         "bench step --set {}: is of a generated graph; add --set graph=random, or leave it out to "
+         "use the configuration's dataset",
+         taken.front());
+  }
+  if (!taken.empty())
+    options.graph.check();
+  return options;
+}
+
+nlohmann::ordered_json values_of(StepGraphOptions options) {
+  OptionGroup group;
+  options.declare(group);
+  return group.values();
+}
+
+void run_bench_step(BenchArguments arguments, CommandContext& context) {
   Communicator& world = context.world();
+  const StepGraphOptions graph = take_step_graph(arguments.overrides);
   const JobConfig config = bench_config(arguments);
   std::optional<TrainJob> against;
   if (!arguments.against.empty()) {
@@ -102,9 +146,18 @@ void run_bench_step(const BenchArguments& arguments, CommandContext& context) {
            other.dataset);
     against = other.job;
   }
-  const auto dataset = std::make_shared<const Dataset>(config.dataset, config.job.read);
-  log::result_text(
-      bench_step(config.job, against, dataset, config.output, arguments.repeats, world).dump(2));
+  std::string folder = graph.graph.graph.empty() ? config.dataset : graph.graph.graph;
+  std::optional<TemporaryFolder> scratch;  // of each rank: they may share no disk
+  if (graph.graph.generated()) {
+    folder = scratch.emplace().path();
+    write_generated_dataset(graph, config.job.task.target, folder);
+  }
+  const auto dataset = std::make_shared<const Dataset>(folder, config.job.read);
+  nlohmann::ordered_json report =
+      bench_step(config.job, against, dataset, config.output, arguments.repeats, world);
+  if (graph.graph.generated())
+    report["graph"] = values_of(graph);
+  log::result_text(report.dump(2));
 }
 
 void run_bench_scaling(const BenchArguments& arguments, CommandContext& context) {
@@ -160,7 +213,12 @@ void add_bench_command(CLI::App& app, CommandContext& context) {
       "a whole attention layer, forward and backward; keys: " + keys_of<LayerBenchOptions>(),
       *arguments);
   layer->callback([arguments] { run_bench_layer(*arguments); });
-  CLI::App* step = add_case(*bench, "step", "one optimiser step of a configuration", *arguments);
+  CLI::App* step = add_case(*bench,
+                            "step",
+                            "one optimiser step of a configuration; keys: those of the "
+                            "configuration and, for a graph in place of its dataset, " +
+                                keys_of<StepGraphOptions>(),
+                            *arguments);
   step->add_option("CONFIG", arguments->path, "YAML file")->required();
   add_repeats(*step, *arguments);
   step->add_option("--against",
