@@ -172,6 +172,23 @@ owner_of() {
   { dpkg -S "$real" || dpkg -S "${real#/usr}" || true; } 2>/dev/null | sed -n '1s/:.*//p'
 }
 
+# The commit that this checkout holds, "-dirty" with changes of its own; "unknown" without git's folder.
+commit_here() {
+  [ ! -e "$regatta_root/.git" ] ||
+    GIT_OPTIONAL_LOCKS=0 git -C "$regatta_root" describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null ||
+    true
+}
+
+# The check of a GPU machine works without a checkout.
+copy_gpu_check() {
+  local commit
+  commit="$(commit_here)"
+  mkdir -p "$target/share/gpu_check"
+  cp "$regatta_root/launch/gpu_check.sh" "$target/"
+  cp "$regatta_root"/launch/gpu_check/*.py "$target/share/gpu_check/"
+  printf '%s\n' "${commit:-unknown}" >"$target/share/commit"
+}
+
 copy_texts() {
   mkdir -p "$target/data"
   cp -r "$regatta_root/configs" "$target/"
@@ -208,6 +225,7 @@ main() {
   clean_binaries
   copy_licences
   copy_texts
+  copy_gpu_check
   check_size
 }
 

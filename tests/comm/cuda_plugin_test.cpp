@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -30,7 +31,8 @@ std::string mapped_files() {
 }
 
 const CudaPlugin& plugin() {
-  set_cuda_library_path(REGATTA_CUDA_LIBRARY);
+  const char* named = std::getenv("REGATTA_CUDA_LIBRARY");  // a bundle's own
+  set_cuda_library_path(named != nullptr ? named : REGATTA_CUDA_LIBRARY);
   std::string why;
   const CudaPlugin* opened = cuda_plugin(&why);
   if (opened == nullptr) {

@@ -63,7 +63,8 @@ def check_contents(root, bundle, dependencies):
     assert not [path for path in files if path.is_symlink()], "a bundle holds plain files"
     names = {path.name for path in files}
     assert not [name for name in names if name.startswith(("libtorch", "libc10", "libc.so"))], sorted(names)
-    for needed in ("LICENSE", "README", "regatta", "mpirun", "libhdf5_serial.so.103", "cora.yaml"):
+    for needed in ("LICENSE", "README", "regatta", "mpirun", "libhdf5_serial.so.103", "cora.yaml", "gpu_check.sh",
+                   "pyg_layers.py"):
         assert needed in names, needed
     assert {"libhwy1.txt", "libopenmpi3.txt", "libmetis5.txt"} <= names, sorted(names)
     elf = [path for path in files if is_elf(path)]
@@ -172,6 +173,30 @@ def check_python_finds_torch(bundle):
     return "python3 was asked for torch"
 
 
+def check_gpu_check(root, bundle):
+    """The check of a GPU machine without a checkout: here as far as it comes without a GPU."""
+    python = bundle.libtorch.parents[3] / "bin" / "python"
+    if not python.exists():
+        return "a LibTorch outside of a Python environment: gpu_check.sh was not started"
+    environment = bundle.environment(REGATTA_PYTHON=str(python), CUDA_VISIBLE_DEVICES="")
+    del environment["REGATTA_LIBTORCH"]
+    text = bundle.run("gpu_check.sh", code=4, environment=environment)
+    report = json.loads((bundle.work / "gpu_check.json").read_text(encoding="utf-8"))
+    assert "no GPU: torch" in text and report["missing"], text
+    failed = [name for name, result in report["training"].items() if not result["ok"]]
+    assert len(report["training"]) == 8 and not failed, report["training"]
+    if (root / ".git").exists():
+        head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        assert report["commit"] in (head.stdout.strip(), head.stdout.strip() + "-dirty"), report["commit"]
+    version = bundle.folder / "share" / "torch_version"
+    kept = version.read_text(encoding="utf-8")
+    version.write_text("1.13.1\n", encoding="utf-8")
+    text = bundle.run("gpu_check.sh", code=4, environment=environment)
+    assert "this bundle was built for 1.13.1" in text, text
+    version.write_text(kept, encoding="utf-8")
+    return "gpu_check.sh ran"
+
+
 def main():
     root, build, libtorch = (pathlib.Path(word) for word in sys.argv[1:4])
     with tempfile.TemporaryDirectory(prefix="regatta-bundle-") as temporary:
@@ -185,6 +210,7 @@ def main():
         check_loaded(bundle)
         check_carried_libstdcxx(bundle)
         print(check_python_finds_torch(bundle))
+        print(check_gpu_check(root, bundle))
         check_messages(bundle)
     print("bundle works")
 
