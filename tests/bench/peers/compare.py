@@ -155,13 +155,15 @@ def main():
                 save(out, report)
     if options.sweep:
         report["sweep"] = graphs.sweep(options, bench, scratch, run_peer)
+        keep_origin(report, report["sweep"])
     if options.cora:
         report["cora"] = cora.measure(options, scratch)
         keep_origin(report, report["cora"].get("regatta", {}))
     save(out, report)
     shutil.rmtree(scratch)
     print(f"{out}/peers.md, peers.json")
-    return 1 if any("failed" in row["ours"] for row in report["rows"]) else 0
+    ours = [row["ours"] for row in report["rows"]] + [report.get("cora", {}).get("regatta", {})]
+    return 1 if any("failed" in side for side in ours) else 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ def ours(options, dataset, scratch):
 
 
 def measure(options, scratch):
-    """{regatta: {machine, commit, date, median, minimum, maximum}, "pyg dense": {..., ratio, version}, ...} in seconds."""
+    """{regatta: {machine, commit, date, median, minimum, maximum}, "pyg dense": {..., ratio, version, losses}, ...}.
+
+    Times are seconds; losses those of a peer's first and last step.
+    """
     worker = pathlib.Path(__file__).with_name("cora_worker.py")
     dataset = scratch / "cora"
     done = subprocess.run([options.regatta, "preprocess", options.cora_config, "--set", f"dataset={dataset}"],
@@ -47,5 +50,6 @@ def measure(options, scratch):
         if "json" in run:
             report[side] = statistics_of.spread(run["json"]["seconds"])
             report[side]["version"] = run["json"]["version"]
+            report[side]["losses"] = [run["json"]["first_loss"], run["json"]["last_loss"]]
             report[side]["ratio"] = report[side]["median"] / report["regatta"]["median"]
     return report

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import statistics_of
+
 GENERATED = ("random", "power_law", "clustered")
 # Edges of the sweep: memory must follow the nodes.
 SWEEP_NODES = 25000
@@ -62,19 +64,27 @@ def all_graphs(options, scratch):
         yield parse(text, options, scratch)
 
 
+def step_peak(done):
+    """Bytes that a step takes beyond what is there before it; None of a side that did not come through."""
+    report = done.get("json", {})
+    if "memory" in report:
+        return report["memory"]["step_peak"]
+    return report["resident_peak"] - report["resident_before"] if "seconds" in report else None
+
+
 def sweep(options, bench, scratch, run_peer):
-    """[{edges, regatta, pyg, ...}]: bytes that a step of a gat layer takes beyond what is there before it."""
-    rows = []
+    """{nodes, rows: [{edges, regatta, pyg, ...}], machine, commit, date}: peak memory of a step of a gat layer."""
+    rows, origin = [], {}
     for edges in SWEEP_EDGES:
         case = scratch / "case"
         settings = generated_settings(options, "random", SWEEP_NODES, edges)
         settings.update(kind="gat", heads=options.heads, width=options.width)
         bench.layer({**settings, "export": case}, 1)
         mine = bench.layer(settings, 2)
-        row = {"edges": edges, "regatta": mine["json"]["memory"]["step_peak"]}
+        row = {"edges": edges, "regatta": step_peak(mine)}
+        if "json" in mine:
+            origin = origin or statistics_of.origin(mine["json"])
         for peer in options.peer:
-            done = run_peer(options, peer, case, 0, None)
-            report = done.get("json", {})
-            row[peer] = report["resident_peak"] - report["resident_before"] if "seconds" in report else None
+            row[peer] = step_peak(run_peer(options, peer, case, 0, None))
         rows.append(row)
-    return {"nodes": SWEEP_NODES, "rows": rows}
+    return {"nodes": SWEEP_NODES, "rows": rows, **origin}

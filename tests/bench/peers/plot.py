@@ -23,7 +23,7 @@ def draw_times(axes, rows, peers):
             time = found["time"]
             spread = [[time["median"] - time["minimum"]], [time["maximum"] - time["median"]]]
             axes.barh(k + place * height, time["median"], height, color=COLOURS[side], xerr=spread,
-                      error_kw={"elinewidth": 0.8}, label=NAMES.get(side, "Regatta") if k == 0 else None)
+                      error_kw={"elinewidth": 0.8}, label=NAMES.get(side, "Regatta"))
     axes.set_yticks([k + 0.4 - height / 2 for k in range(len(rows))],
                     [f"{r['graph']}, {r['kind']}" + (f", dropout {r['dropout']:g}" if r["dropout"] else "") for r in rows])
     axes.invert_yaxis()
