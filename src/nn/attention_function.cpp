@@ -81,10 +81,9 @@ AttentionEpilogue make_epilogue(const AttentionCall& call,
   return epilogue;
 }
 
-at::Tensor workspace(const AttentionCall& call, std::size_t bytes, const at::Tensor& like) {
-  return empty_tensor({call.layer, "workspace"},
-                      {static_cast<std::int64_t>(bytes)},
-                      like.options().dtype(torch::kByte));
+at::Tensor workspace(std::size_t bytes, const at::Tensor& like) {
+  return empty_tensor(
+      "workspace", {static_cast<std::int64_t>(bytes)}, like.options().dtype(torch::kByte));
 }
 
 /// What a forward leaves behind.
@@ -103,12 +102,12 @@ void add_kept_bits(const AttentionCall& call, const at::Tensor& value, Forward& 
     return;
   if (call.message_dropout.probability > 0)
     result.kept_messages =
-        empty_tensor({call.layer, "kept messages"},
+        empty_tensor("kept messages",
                      {value.size(0), KeptBits::message_words(value.size(1) * value.size(2))},
                      torch::kInt64);
   if (call.attention_dropout.probability > 0)
-    result.kept_edges = empty_tensor(
-        {call.layer, "kept edges"}, {(value.size(1) + 3) / 4, call.edges}, torch::kByte);
+    result.kept_edges =
+        empty_tensor("kept edges", {(value.size(1) + 3) / 4, call.edges}, torch::kByte);
 }
 
 /// `keep`: a backward, or a reader of L, follows.
@@ -119,30 +118,27 @@ Forward run_forward(const AttentionCall& call, const AttentionTensors& t, bool k
   AttentionForwardArgs args;
   args.in = make_inputs(call, t);
   Forward result;
-  const auto empty =
-      [&](const char* name, at::IntArrayRef shape, const at::TensorOptions& options) {
-        return empty_tensor({call.layer, name}, shape, options);
-      };
   const std::array<std::int64_t, 3> row_heads{call.rows, heads, value.size(2)};
   if (keep || !call.epilogue)
-    result.out = empty("attention output", row_heads, value.options());
+    result.out = empty_tensor("attention output", row_heads, value.options());
   if (call.epilogue)
-    result.y = empty("output", row_heads, value.options());
+    result.y = empty_tensor("output", row_heads, value.options());
   if (keep) {
-    result.logsumexp = empty("logsumexp", {call.rows, args.in.logit_heads()}, working);
+    result.logsumexp = empty_tensor("logsumexp", {call.rows, args.in.logit_heads()}, working);
     if (call.kind == AttentionKind::kGat)
-      result.correction = empty("correction", row_heads, value.options());
+      result.correction = empty_tensor("correction", row_heads, value.options());
     add_kept_bits(call, value, result);
   }
   if (t[kEdgeQuery].defined())
-    result.edge_out = empty("edge output", {call.rows, heads, args.in.edge.features}, working);
+    result.edge_out =
+        empty_tensor("edge output", {call.rows, heads, args.in.edge.features}, working);
   args.out = writable(result.out);
   args.logsumexp = writable(result.logsumexp);
   args.correction = writable(result.correction);
   args.edge_out = writable(result.edge_out);
   args.kept = kept_bits(result.kept_messages, result.kept_edges);
   args.epilogue = make_epilogue(call, pointer(t[kBias]), pointer(t[kResidual]), writable(result.y));
-  const at::Tensor scratch = workspace(call, call.kernels->forward_workspace_bytes(args), value);
+  const at::Tensor scratch = workspace(call.kernels->forward_workspace_bytes(args), value);
   args.workspace = scratch.mutable_data_ptr();
   call.kernels->forward(args);
   return result;
@@ -185,7 +181,7 @@ AttentionTensors empty_gradients(const Plan& plan, const AttentionTensors& t) {
   AttentionTensors grads;
   const auto empty = [&](TensorRole role, at::IntArrayRef shape, const at::TensorOptions& options) {
     const std::string name = std::string("gradient of ") + role_name(role);
-    grads[role] = empty_tensor({plan.call.layer, name}, shape, options);
+    grads[role] = empty_tensor(name, shape, options);
   };
   for (std::size_t r = 0; r < kTensorRoles; ++r) {
     const at::Tensor& tensor = t.all()[r];
@@ -246,18 +242,25 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto plan =
         c10::dynamic_intrusive_pointer_cast<Plan>(context->saved_data["plan"].toCapsule());
-    Unpacker saved(context->get_saved_variables());
+    variable_list results;
+    in_layer(plan->call.layer,
+             [&] { results = gradients(*plan, Unpacker(context->get_saved_variables()), grads); });
+    return results;
+  }
+
+ private:
+  static variable_list gradients(const Plan& plan, Unpacker saved, const variable_list& grads) {
     AttentionTensors tensors;
-    for (std::size_t r = 0; r < kTensorRoles; ++r) tensors.all()[r] = saved.next(plan->saved[r]);
+    for (std::size_t r = 0; r < kTensorRoles; ++r) tensors.all()[r] = saved.next(plan.saved[r]);
     const at::Tensor out = saved.next(true), logsumexp = saved.next(true);
-    const at::Tensor y = saved.next(plan->has_y);
-    const at::Tensor correction = saved.next(plan->has_correction);
-    const at::Tensor edge_out = saved.next(plan->has_edge_out);
-    const at::Tensor kept_messages = saved.next(plan->has_kept_messages);
-    const at::Tensor kept_edges = saved.next(plan->has_kept_edges);
+    const at::Tensor y = saved.next(plan.has_y);
+    const at::Tensor correction = saved.next(plan.has_correction);
+    const at::Tensor edge_out = saved.next(plan.has_edge_out);
+    const at::Tensor kept_messages = saved.next(plan.has_kept_messages);
+    const at::Tensor kept_edges = saved.next(plan.has_kept_edges);
 
     AttentionBackwardArgs args;
-    args.in = make_inputs(plan->call, tensors);
+    args.in = make_inputs(plan.call, tensors);
     args.out = pointer(out);
     args.logsumexp = pointer(logsumexp);
     args.correction = pointer(correction);
@@ -266,8 +269,8 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     const at::Tensor grad_out = grads[0].defined() ? grads[0].contiguous() : torch::zeros_like(out);
     args.grad_out = pointer(grad_out);
     Unpacker others({grads.begin() + 1, grads.end()});
-    at::Tensor grad_edge_out = others.next(plan->has_edge_out);
-    at::Tensor grad_logsumexp = others.next(plan->call.logsumexp);
+    at::Tensor grad_edge_out = others.next(plan.has_edge_out);
+    at::Tensor grad_logsumexp = others.next(plan.call.logsumexp);
     if (grad_edge_out.defined())
       grad_edge_out = grad_edge_out.contiguous();
     if (grad_logsumexp.defined())
@@ -275,19 +278,18 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     args.grad_edge_out = pointer(grad_edge_out);
     args.grad_logsumexp = pointer(grad_logsumexp);
 
-    const AttentionTensors results = empty_gradients(*plan, tensors);
+    const AttentionTensors results = empty_gradients(plan, tensors);
     set_gradients(args, results);
     // The kernels only read y and the presence of bias and residual here.
-    args.epilogue = make_epilogue(
-        plan->call, args.grad_bias, args.grad_residual, const_cast<void*>(pointer(y)));
+    args.epilogue =
+        make_epilogue(plan.call, args.grad_bias, args.grad_residual, const_cast<void*>(pointer(y)));
     const at::Tensor scratch =
-        workspace(plan->call, plan->call.kernels->backward_workspace_bytes(args), tensors.value());
+        workspace(plan.call.kernels->backward_workspace_bytes(args), tensors.value());
     args.workspace = scratch.mutable_data_ptr();
-    plan->call.kernels->backward(args);
-    return by_input(*plan, results);
+    plan.call.kernels->backward(args);
+    return by_input(plan, results);
   }
 
- private:
   static void save(AutogradContext* context,
                    Plan& plan,
                    const AttentionTensors& tensors,
@@ -361,9 +363,8 @@ AttentionWeights attention_weights(const AttentionCall& call, const AttentionTen
   const Forward forward = run_forward(plain, dense, true);
   AttentionWeights result;
   result.logsumexp = forward.logsumexp;
-  result.alpha = empty_tensor({call.layer, "attention"},
-                              {call.edges, forward.logsumexp.size(1)},
-                              forward.logsumexp.options());
+  result.alpha = empty_tensor(
+      "attention", {call.edges, forward.logsumexp.size(1)}, forward.logsumexp.options());
   AttentionWeightsArgs args;
   args.in = make_inputs(plain, dense);
   args.logsumexp = pointer(forward.logsumexp);

@@ -31,13 +31,9 @@ std::optional<std::string> want_of_memory(const std::exception& error) {
   return std::nullopt;
 }
 
-bool names_a_layer(const std::string& message) {
-  return message.starts_with("model.layers.");
-}
-
 }  // namespace
 
-at::Tensor allocate_tensor(const TensorName& name,
+at::Tensor allocate_tensor(std::string_view name,
                            at::IntArrayRef shape,
                            const at::TensorOptions& options,
                            const std::function<at::Tensor()>& allocate) {
@@ -52,16 +48,15 @@ at::Tensor allocate_tensor(const TensorName& name,
           return product * static_cast<double>(extent);
         });
     fail(ExitCode::kDevice,
-         "model.layers.{}: tensor '{}' [{}] of {:.1f} MiB: {}",
-         name.layer,
-         name.tensor,
+         "tensor '{}' [{}] of {:.1f} MiB: {}",
+         name,
          fmt::join(shape, ", "),
          values * static_cast<double>(options.dtype().itemsize()) / (1 << 20),
          *want);
   }
 }
 
-at::Tensor empty_tensor(const TensorName& name,
+at::Tensor empty_tensor(std::string_view name,
                         at::IntArrayRef shape,
                         const at::TensorOptions& options) {
   return allocate_tensor(name, shape, options, [&] { return torch::empty(shape, options); });
@@ -72,7 +67,7 @@ void in_layer(std::int64_t layer, const std::function<void()>& body) {
     body();
   } catch (const std::exception& error) {
     const auto want = want_of_memory(error);
-    if (!want || names_a_layer(*want))
+    if (!want)
       throw;
     fail(ExitCode::kDevice, "model.layers.{}: {}", layer, *want);
   }

@@ -1,5 +1,5 @@
 // The transpose holds every edge once, ordered, and `out_end` cuts it at any row prefix.
-#include "core/error.h"
+#include "core/error_text.h"
 #include "kernels/attention_case.h"
 
 #include <gtest/gtest.h>
@@ -46,20 +46,8 @@ RC_GTEST_PROP(PreparedGraphProperty, TransposeHoldsEveryEdgeOnceInOrder, ()) {
 using Pointers = std::vector<std::int64_t>;
 using Indices = std::vector<std::int32_t>;
 
-/// What preparing says; empty: nothing.
-template <class Prepare>
-std::string complaint_of(const Prepare& prepare) {
-  try {
-    prepare();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kData);
-    return error.what();
-  }
-  return {};
-}
-
 std::string graph_complaint(const Pointers& indptr, const Indices& src) {
-  return complaint_of([&] {
+  return error_text(ExitCode::kData, [&] {
     prepare_graph({2, 3, indptr, src, Pointers(src.size(), 0)}, Pointers{0, 1, 2});
   });
 }
@@ -78,7 +66,7 @@ TEST(PreparedGraph, RefusesWhatWouldLeadOutOfTables) {
 }
 
 std::string sparse_complaint(const Pointers& ptr, const Indices& column, std::size_t values) {
-  return complaint_of([&] {
+  return error_text(ExitCode::kData, [&] {
     prepare_sparse(2, 4, ptr, column, std::vector<float>(values, 1), Pointers{7, 8});
   });
 }

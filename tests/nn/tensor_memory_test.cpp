@@ -2,6 +2,7 @@
 // is taken for it.
 #include "nn/tensor_memory.h"
 
+#include "core/error_text.h"
 #include "nn/host_memory.h"
 #include "nn/model.h"
 
@@ -15,16 +16,9 @@
 namespace regatta {
 namespace {
 
-/// What `body` throws as an Error for want of memory.
 template <class Body>
 std::string complaint_of(const Body& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kDevice);
-    return error.what();
-  }
-  return {};
+  return test::error_text(ExitCode::kDevice, body);
 }
 
 at::Tensor no_device_memory() {
@@ -35,7 +29,7 @@ at::Tensor no_device_memory() {
 TEST(TensorMemory, NamesATensorTheHostHasNoRoomFor) {
   keep_host_memory();
   const std::string said = complaint_of([] {
-    empty_tensor({3, "value"}, {std::int64_t{1} << 40, 4, 32}, torch::kFloat);
+    in_layer(3, [] { empty_tensor("value", {std::int64_t{1} << 40, 4, 32}, torch::kFloat); });
   });
   EXPECT_TRUE(
       said.starts_with("model.layers.3: tensor 'value' [1099511627776, 4, 32] of "
@@ -46,7 +40,9 @@ TEST(TensorMemory, NamesATensorTheHostHasNoRoomFor) {
 
 TEST(TensorMemory, NamesATensorTheDeviceHasNoRoomFor) {
   EXPECT_EQ(complaint_of([] {
-              allocate_tensor({0, "output"}, {1 << 20, 8}, torch::kBFloat16, no_device_memory);
+              in_layer(0, [] {
+                allocate_tensor("output", {1 << 20, 8}, torch::kBFloat16, no_device_memory);
+              });
             }),
             "model.layers.0: tensor 'output' [1048576, 8] of 16.0 MiB: out of device memory: CUDA "
             "out of memory. Tried to allocate 20.00 GiB.; use smaller chunks, fewer ranks a GPU, "
@@ -57,9 +53,8 @@ TEST(TensorMemory, ALayerIsNamedOnce) {
   EXPECT_TRUE(complaint_of([] {
                 in_layer(2, [] { no_device_memory(); });
               }).starts_with("model.layers.2: out of device memory: CUDA"));
-  const std::string said = complaint_of([] {
-    in_layer(2, [] { allocate_tensor({2, "value"}, {1}, torch::kFloat, no_device_memory); });
-  });
+  const std::string said = complaint_of(
+      [] { in_layer(2, [] { allocate_tensor("value", {1}, torch::kFloat, no_device_memory); }); });
   EXPECT_TRUE(said.starts_with("model.layers.2: tensor 'value'")) << said;
 }
 
