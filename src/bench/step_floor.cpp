@@ -4,6 +4,7 @@
 #include "bench/kernel_case.h"
 #include "kernels/storage_types.h"
 #include "nn/batch.h"
+#include "nn/projections.h"
 
 #include <algorithm>
 
@@ -20,20 +21,6 @@ struct ProductInput {
   double of_rows = 0;   ///< in those that the layer computes
   double flop = kOfRows;
 };
-
-/// Columns of the projections of all nodes, and of those of the layer's own rows.
-struct Columns {
-  double of_nodes = 0;
-  double of_rows = 0;
-};
-
-Columns projected_columns(const LayerOptions& layer, double width) {
-  if (layer.attention == "transformer")
-    return {2 * width, width};
-  if (layer.attention == "gatv2" && !layer.share_weights)
-    return {width, width};
-  return {width, 0};
-}
 
 double longer(double bytes, double flop, const StepRates& rates) {
   return std::max(bytes / rates.copy, flop / rates.product);
@@ -56,9 +43,9 @@ double product_flop(const LayerOptions& layer,
                     double relations,
                     double output) {
   const double width = output * (layer.combine == "concat" ? 1 : static_cast<double>(layer.heads));
-  const Columns columns = projected_columns(layer, width);
-  double flop = relations * input.flop *
-                (input.of_nodes * columns.of_nodes + input.of_rows * columns.of_rows);
+  const Projections projections = projections_of(layer);
+  double flop = relations * input.flop * width *
+                (input.of_nodes * projections.of_nodes + input.of_rows * projections.of_rows);
   const std::string residual = layer.residual_kind();
   if (residual == "linear")
     flop += input.flop * input.of_rows * output;

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "nn/keyed_dropout.h"
 #include "nn/model.h"
+#include "nn/projections.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,13 +12,6 @@ namespace regatta {
 namespace {
 
 constexpr double kMebibyte = 1 << 20;
-
-/// Rows of H*D that a layer projects its input to.
-double projections(const LayerOptions& layer) {
-  if (layer.attention == "transformer")
-    return 3;
-  return layer.attention == "gatv2" && !layer.share_weights ? 2 : 1;
-}
 
 double bit_bytes(double columns) {
   return static_cast<double>(kept_bits_bytes(static_cast<std::int64_t>(columns)));
@@ -62,10 +56,11 @@ MemoryModel memory_model(const TrainJob& job,
   for (const LayerOptions& layer : job.model.layers) {
     const double width = static_cast<double>(layer.width == 0 ? classes : layer.width) *
                          static_cast<double>(layer.heads);
+    const Projections projections = projections_of(layer);
     // projections, O, C, y and the activation's input, with gradients of the two largest alive at a
     // time; a head's logits, joined and apart, and L; the feed-forward block's hidden rows before
     // and after GELU
-    memory.values_a_node += (6 + projections(layer)) * width +
+    memory.values_a_node += (6 + projections.of_nodes + projections.of_rows) * width +
                             5 * static_cast<double>(layer.heads) +
                             2 * static_cast<double>(layer.feed_forward);
     add_attention(layer, width, memory);
