@@ -1,6 +1,6 @@
 // Every table against the reference: kinds, types, dropouts, widths, heads and corners of graphs.
-#include "kernels/attention_case.h"
 #include "kernels/kernel_variants.h"
+#include "kernels/table_comparison.h"
 
 #include <gtest/gtest.h>
 
@@ -35,18 +35,6 @@ CaseOptions options_of(const Setting& setting, std::int64_t heads, std::int64_t 
   options.attention_dropout = setting.attention_dropout;
   options.message_dropout = setting.message_dropout;
   return options;
-}
-
-void expect_close(const Arrays& found,
-                  const Arrays& expected,
-                  const AttentionCase& test,
-                  double limit) {
-  ASSERT_EQ(found.size(), expected.size());
-  for (const auto& [name, values] : expected)
-    EXPECT_LE(
-        relative_error(found.at(name), values, error_floor(name, values.size(), test.width, limit)),
-        limit)
-        << name;
 }
 
 /// Both forms of GAT's backward, on all variants.

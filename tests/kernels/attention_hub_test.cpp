@@ -1,12 +1,10 @@
 // Rows and sources of 10^5 edges, whose passes are cut in parts: conformance, and equal bits for
 // any number of threads.
 #include "core/parallel.h"
-#include "kernels/attention_case.h"
 #include "kernels/kernel_variants.h"
+#include "kernels/table_comparison.h"
 
 #include <gtest/gtest.h>
-
-#include <algorithm>
 
 namespace regatta::test {
 namespace {
@@ -34,20 +32,7 @@ GraphShape both_stars() {
   return shape;
 }
 
-struct Setting {
-  CaseOptions kind;
-  KernelType dtype;
-};
-
-std::vector<Setting> settings() {
-  std::vector<Setting> all;
-  for (const CaseOptions& kind : all_kinds())
-    for (const auto dtype : {KernelType::kFloat32, KernelType::kFloat64, KernelType::kBFloat16})
-      all.push_back({kind, dtype});
-  return all;
-}
-
-class Hubs : public ::testing::TestWithParam<Setting> {
+class Hubs : public ::testing::TestWithParam<KindAndType> {
  protected:
   void TearDown() override { set_compute_threads(1); }
 
@@ -68,7 +53,7 @@ class Hubs : public ::testing::TestWithParam<Setting> {
       const TargetScope scope(variant.targets);
       set_compute_threads(1);
       const Arrays found = run_table(*variant.table, test);
-      expect_close(found, expected, test);
+      expect_close(found, expected, test, hub_error_limit(test));
       if (variant.targets != 0)
         continue;
       for (const int threads : {2, 3, 1}) {
@@ -76,16 +61,6 @@ class Hubs : public ::testing::TestWithParam<Setting> {
         EXPECT_TRUE(same_bits(run_table(*variant.table, test), found)) << threads << " threads";
       }
     }
-  }
-
-  static void expect_close(const Arrays& found, const Arrays& expected, const AttentionCase& test) {
-    // Sums of some 10^4 terms one by one: in fp32 they round more than those of short rows.
-    const double limit = std::max(error_limit(test), test.dtype == KernelType::kFloat32 ? 3e-5 : 0);
-    for (const auto& [name, values] : expected)
-      EXPECT_LE(relative_error(
-                    found.at(name), values, error_floor(name, values.size(), test.width, limit)),
-                limit)
-          << name;
   }
 };
 
@@ -135,9 +110,10 @@ TEST_P(Hubs, ScoresSharedByHeads) {
   check(make_case(both_stars(), shared));
 }
 
-INSTANTIATE_TEST_SUITE_P(AllSettings, Hubs, ::testing::ValuesIn(settings()), [](const auto& info) {
-  return kind_name(info.param.kind) + "_" + type_name(info.param.dtype);
-});
+INSTANTIATE_TEST_SUITE_P(AllSettings,
+                         Hubs,
+                         ::testing::ValuesIn(kinds_and_types()),
+                         [](const auto& info) { return info.param.name(); });
 
 }  // namespace
 }  // namespace regatta::test

@@ -1,12 +1,10 @@
 // Lists of 10^5 edges, which the CUDA kernels cut into some hundred pieces, beside lists of none
 // and of one: the CUDA table of this program (the warp executor's or a GPU's) against the
 // reference.
-#include "kernels/attention_case.h"
 #include "kernels/kernel_variants.h"
+#include "kernels/table_comparison.h"
 
 #include <gtest/gtest.h>
-
-#include <algorithm>
 
 namespace regatta::test {
 namespace {
@@ -19,20 +17,7 @@ GraphShape both_hubs() {
   return shape;
 }
 
-struct Setting {
-  CaseOptions kind;
-  KernelType dtype;
-};
-
-std::vector<Setting> settings() {
-  std::vector<Setting> all;
-  for (const CaseOptions& kind : all_kinds())
-    for (const auto dtype : {KernelType::kFloat32, KernelType::kFloat64, KernelType::kBFloat16})
-      all.push_back({kind, dtype});
-  return all;
-}
-
-class CudaHubs : public ::testing::TestWithParam<Setting> {};
+class CudaHubs : public ::testing::TestWithParam<KindAndType> {};
 
 /// Narrow rows: the executor takes two seconds a case.
 TEST_P(CudaHubs, Of100000EdgesBesideNoneAndOne) {
@@ -42,28 +27,23 @@ TEST_P(CudaHubs, Of100000EdgesBesideNoneAndOne) {
   options.attention_dropout = options.message_dropout = 0.5;
   AttentionCase test = make_case(both_hubs(), options);
   ASSERT_GE(test.graph.out_end(0, test.rows), 100'000);
-  // Sums of 10^5 terms: in fp32 they round more than those of short rows.
-  const double limit = std::max(error_limit(test), test.dtype == KernelType::kFloat32 ? 3e-5 : 0);
+  const double limit = hub_error_limit(test);
   for (const bool with_correction : {true, false}) {
     if (!with_correction && test.kind != AttentionKind::kGat)
       continue;
     test.with_correction = with_correction;
     SCOPED_TRACE(test.name());
-    const Arrays found = run_table(*kernel_variants().front().table, test);
-    for (const auto& [name, values] : run_table(reference_kernels(), test))
-      EXPECT_LE(relative_error(
-                    found.at(name), values, error_floor(name, values.size(), test.width, limit)),
-                limit)
-          << name;
+    expect_close(run_table(*kernel_variants().front().table, test),
+                 run_table(reference_kernels(), test),
+                 test,
+                 limit);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(AllSettings,
                          CudaHubs,
-                         ::testing::ValuesIn(settings()),
-                         [](const auto& info) {
-                           return kind_name(info.param.kind) + "_" + type_name(info.param.dtype);
-                         });
+                         ::testing::ValuesIn(kinds_and_types()),
+                         [](const auto& info) { return info.param.name(); });
 
 }  // namespace
 }  // namespace regatta::test
