@@ -89,6 +89,9 @@ struct AttentionEpilogue {
   const void* bias = nullptr;      ///< (w) [H,D] or null
   const void* residual = nullptr;  ///< [R,H,D] or null
   void* y = nullptr;               ///< [R,H,D]
+
+  /// Whether the gradient of O differs from that of y.
+  bool changes_gradient() const { return y != nullptr && activation != FusedActivation::kNone; }
 };
 
 /// What dropout keeps, so that the random numbers are made once a step. Each is null, or holds what

@@ -14,7 +14,7 @@ struct GatBackwardMemory {
   explicit GatBackwardMemory(const AttentionBackwardArgs& args);
 
   const void* gradient;  ///< g [R,H,D] of O: args.grad_out or own memory
-  void* own_gradient;    ///< where the epilogue's derivative is applied; null without epilogue
+  void* own_gradient;    ///< g past an activation, or of the residual; null without either
   void* delta;           ///< (w) [R,H]
   void* correction;      ///< (w) <g_i, C_i> [R,H]; null when dt comes from the edges
   void* positive;        ///< (w) A+ [R,H], where logsumexp has a gradient

@@ -168,15 +168,15 @@ GatBackwardMemory::GatBackwardMemory(const AttentionBackwardArgs& args) {
   const AttentionInputs& in = args.in;
   const std::size_t working = working_bytes(in.dtype);
   const std::size_t scalars = static_cast<std::size_t>(in.rows * in.heads) * working;
-  const bool epilogue = args.epilogue.y != nullptr;
+  const bool changed = args.epilogue.changes_gradient();
   const std::vector<HeadGroup> groups = gat_head_groups(in);
   WorkspaceParts parts(args.workspace);
   // The gradient of the residual is g itself.
   own_gradient = args.grad_residual;
-  if (epilogue && own_gradient == nullptr)
+  if (changed && own_gradient == nullptr)
     own_gradient = parts.take(static_cast<std::size_t>(in.rows * in.heads * in.width) *
                               storage_bytes(in.dtype));
-  gradient = epilogue ? own_gradient : args.grad_out;
+  gradient = changed ? own_gradient : args.grad_out;
   delta = parts.take(scalars);
   correction = parts.take(one_gather(args) ? scalars : 0);
   positive = parts.take(one_gather(args) && args.grad_logsumexp != nullptr ? scalars : 0);

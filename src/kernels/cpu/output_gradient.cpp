@@ -31,7 +31,7 @@ class RowGradients {
         heads_(static_cast<std::size_t>(args_.in.heads)),
         width_(static_cast<std::size_t>(args_.in.width)),
         width_bits_(std::countr_zero(width_)),
-        epilogue_(args_.epilogue.y != nullptr),
+        activated_(args_.epilogue.changes_gradient()),
         y_(static_cast<const S*>(args_.epilogue.y)),
         from_(static_cast<const S*>(args_.grad_out)),
         to_(static_cast<S*>(pass.grad_out)),
@@ -115,12 +115,12 @@ class RowGradients {
   HWY_INLINE hn::Vec<D> gradient(
       D d, std::size_t at, std::size_t column, std::size_t left, W* bias) const {
     auto g = load_storage_n(d, from_ + at, left);
-    if (!epilogue_)
-      return g;
-    g = hn::Mul(g, activation_slope(d, args_.epilogue, load_storage_n(d, y_ + at, left)));
-    // Lanes past the end carry the slope of 0 times a gradient of 0.
-    store_storage_n(g, d, to_ + at, left);
-    if (residual_ != nullptr && residual_ != to_)
+    if (activated_) {
+      // Lanes past the end carry the slope of 0 times a gradient of 0.
+      g = hn::Mul(g, activation_slope(d, args_.epilogue, load_storage_n(d, y_ + at, left)));
+      store_storage_n(g, d, to_ + at, left);
+    }
+    if (residual_ != nullptr && !(activated_ && residual_ == to_))
       store_storage_n(g, d, residual_ + at, left);
     if (bias != nullptr)
       store_storage_n(hn::Add(g, load_storage_n(d, static_cast<const W*>(bias) + column, left)),
@@ -145,7 +145,7 @@ class RowGradients {
   std::int64_t rows_;
   std::size_t heads_, width_;
   int width_bits_;  ///< of a width that is a power of two
-  bool epilogue_;
+  bool activated_;
   const S* y_;
   const S* from_;
   S* to_;

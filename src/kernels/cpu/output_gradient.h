@@ -9,9 +9,8 @@ namespace regatta::cpu {
 
 struct OutputGradient {
   const AttentionBackwardArgs* args = nullptr;
-  void* grad_out =
-      nullptr;            ///< gets g [R,H,D] where there is an epilogue; may be args' grad_residual
-  void* delta = nullptr;  ///< gets (w) Delta [R,H] = <g_i, O_i> (+ the edges' part)
+  void* grad_out = nullptr;    ///< gets g [R,H,D] past an activation; may be args' grad_residual
+  void* delta = nullptr;       ///< gets (w) Delta [R,H] = <g_i, O_i> (+ the edges' part)
   void* correction = nullptr;  ///< gets (w) <g_i, C_i> [R,H]; null: not wanted
   void* bias_parts = nullptr;  ///< bias_parts_bytes, where args has grad_bias
 };

@@ -230,13 +230,13 @@ RowBackwardMemory::RowBackwardMemory(const AttentionBackwardArgs& args) {
   const TileBytes tiles(in, plan);
   const std::size_t working = working_bytes(in.dtype);
   const std::size_t values = plan.stride() * working;
-  const bool epilogue = args.epilogue.y != nullptr;
+  const bool changed = args.epilogue.changes_gradient();
   WorkspaceParts parts(args.workspace);
   // The gradient of the residual is g itself.
   own_gradient = args.grad_residual;
-  if (epilogue && own_gradient == nullptr)
+  if (changed && own_gradient == nullptr)
     own_gradient = parts.take(size(in.rows * in.heads * in.width) * storage_bytes(in.dtype));
-  gradient = epilogue ? own_gradient : args.grad_out;
+  gradient = changed ? own_gradient : args.grad_out;
   delta = parts.take(size(in.rows * in.heads) * working);
   bias_parts = parts.take(bias_parts_bytes(args));
   ends = static_cast<std::int64_t*>(

@@ -12,7 +12,7 @@ struct RowBackwardMemory {
   explicit RowBackwardMemory(const AttentionBackwardArgs& args);
 
   const void* gradient;  ///< g [R,H,D] of O: args.grad_out or own memory
-  void* own_gradient;    ///< where an epilogue's derivative is applied; null without one
+  void* own_gradient;    ///< g past an activation, or of the residual; null without either
   void* delta;           ///< (w) [R,H]
   void* bias_parts;
   std::int64_t* ends;  ///< [N] ends of out-edge lists, where rows are a prefix

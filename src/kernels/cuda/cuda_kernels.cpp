@@ -104,7 +104,7 @@ DeviceBackward<T> device_backward(const AttentionBackwardArgs& args,
   out.logsumexp = static_cast<const W*>(args.logsumexp);
   if (args.in.kind == AttentionKind::kGat && uses_correction(args))
     out.correction = static_cast<const T*>(args.correction);
-  const bool activation = has_activation(args.epilogue);
+  const bool activation = args.epilogue.changes_gradient();
   out.y = activation ? static_cast<const T*>(args.epilogue.y) : nullptr;
   out.epilogue = device_epilogue<T>(args.epilogue);
   out.grad_y = static_cast<const T*>(args.grad_out);

@@ -49,7 +49,7 @@ BackwardSpace<T>::BackwardSpace(const AttentionBackwardArgs& args, Arena& arena)
   given = arena.take<W>(given_scores(in));
   records = arena.take<RowRecord<W>>(in.rows * in.heads);
   grad_out = arena.take<T>(
-      has_activation(args.epilogue) && args.grad_residual == nullptr ? in.rows * row : 0);
+      args.epilogue.changes_gradient() && args.grad_residual == nullptr ? in.rows * row : 0);
   grad_logit = arena.take<W>(keeps_logit_gradient(args) && args.grad_edge_logit == nullptr
                                  ? edges_of_graph(in) * in.logit_heads()
                                  : 0);

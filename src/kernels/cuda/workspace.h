@@ -78,10 +78,6 @@ inline bool keeps_logit_gradient(const AttentionBackwardArgs& args) {
   return has_given_scores(args.in);
 }
 
-inline bool has_activation(const AttentionEpilogue& epilogue) {
-  return epilogue.y != nullptr && epilogue.activation != FusedActivation::kNone;
-}
-
 /// gatv2: most task groups of the backward's pass over rows.
 inline std::int64_t most_task_groups(const PreparedGraph& graph) {
   const auto tasks = static_cast<std::int64_t>(graph.row_schedule.piece_long.size() +
