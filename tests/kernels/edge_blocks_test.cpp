@@ -69,25 +69,57 @@ void for_cases(const GraphShape& shape,
       }
 }
 
-void expect_equal_bits(const AttentionCase& test) {
-  set_compute_threads(1);
-  cpu::assume_third_level_cache(kTiles);
-  const Arrays by_tiles = run_table(cpu_kernels(), test);
-  const std::size_t tile_bytes = forward_workspace_bytes(cpu_kernels(), test);
-  cpu::assume_third_level_cache(kBlocks);
-  EXPECT_GT(forward_workspace_bytes(cpu_kernels(), test), tile_bytes) << "tiles again";
+std::size_t bytes_with_cache(std::size_t cache, const AttentionCase& test) {
+  cpu::assume_third_level_cache(cache);
+  return forward_workspace_bytes(cpu_kernels(), test);
+}
+
+void expect_bits_with_cache(std::size_t cache, const AttentionCase& test, const Arrays& bits) {
+  cpu::assume_third_level_cache(cache);
   for (const int threads : {1, 3}) {
     set_compute_threads(threads);
-    EXPECT_TRUE(same_bits(run_table(cpu_kernels(), test), by_tiles)) << threads << " threads";
+    EXPECT_TRUE(same_bits(run_table(cpu_kernels(), test), bits)) << threads << " threads";
   }
 }
 
-// gat has no products to share a fetch with, only wider tiles for its sums.
-TEST_F(EdgeBlocks, ChangeNoBitOfGatsWideTiles) {
+Arrays bits_of_tiles(const AttentionCase& test) {
+  set_compute_threads(1);
+  cpu::assume_third_level_cache(kTiles);
+  return run_table(cpu_kernels(), test);
+}
+
+void expect_equal_bits(const AttentionCase& test) {
+  const Arrays by_tiles = bits_of_tiles(test);
+  EXPECT_GT(bytes_with_cache(kBlocks, test), bytes_with_cache(kTiles, test)) << "tiles again";
+  expect_bits_with_cache(kBlocks, test, by_tiles);
+}
+
+/// gat has no products to share a fetch with: its sums take wider tiles, or rows in place.
+void expect_equal_sums(const AttentionCase& test) {
+  constexpr std::size_t kWideTiles = std::size_t{48} << 20;
+  const Arrays by_tiles = bits_of_tiles(test);
+  const std::size_t narrow = bytes_with_cache(kTiles, test);
+  EXPECT_GT(bytes_with_cache(kWideTiles, test), narrow) << "narrow tiles again";
+  EXPECT_LT(bytes_with_cache(kBlocks, test), narrow) << "tiles again";
+  expect_bits_with_cache(kWideTiles, test, by_tiles);
+  expect_bits_with_cache(kBlocks, test, by_tiles);
+}
+
+TEST_F(EdgeBlocks, ChangeNoBitOfGatsSums) {
   const CaseSet wide{{KernelType::kFloat32, KernelType::kFloat64}, {false, true}, true};
-  for_cases(table_shape(70000), 2, 64, wide, expect_equal_bits);
+  for_cases(table_shape(70000), 2, 64, wide, expect_equal_sums);
   // Rows of bf16 are narrow enough for wide tiles up to twice as many nodes.
-  for_cases(table_shape(140000), 2, 64, {.gat = true}, expect_equal_bits);
+  for_cases(table_shape(140000), 2, 64, {.gat = true}, expect_equal_sums);
+}
+
+TEST_F(EdgeBlocks, LeaveHubsOfGatToTiles) {
+  GraphShape shape = table_shape(70000);
+  shape.degrees[100] = 20000;
+  for_cases(shape, 2, 64, {{KernelType::kFloat32}, {false}, true}, [](const AttentionCase& test) {
+    const Arrays by_tiles = bits_of_tiles(test);
+    EXPECT_GT(bytes_with_cache(kBlocks, test), bytes_with_cache(kTiles, test));
+    expect_bits_with_cache(kBlocks, test, by_tiles);
+  });
 }
 
 // Tables whose tiles are packed and have two blocks, or one: products are then summed by parts.

@@ -72,6 +72,9 @@ std::vector<ColumnTile> column_tiles(const TableShape& table);
 /// that passes take.
 std::vector<ColumnTile> sum_tiles(const TableShape& table, bool wide);
 
+/// Whether every head is one or more of the widest tiles.
+bool heads_fill_tiles(const AttentionInputs& in);
+
 /// Whether sums over messages take the widest tiles: without message dropout, where the
 /// third-level cache holds one and heads fill it, so that sums by head stay sums by narrow tile.
 bool sums_go_wide(const AttentionInputs& in, const TableShape& table);

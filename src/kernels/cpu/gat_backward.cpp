@@ -14,7 +14,9 @@
 
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/gat_backward.h"
+#include "kernels/cpu/gat_sum_tiles.h"
 #include "kernels/cpu/kept_columns-inl.h"
 #include "kernels/cpu/kept_edges.h"
 #include "kernels/cpu/out_edges.h"
@@ -227,14 +229,17 @@ void source_sums(const AttentionBackwardArgs& args,
   sums.finish = &StoreSource<S>::finish;
   const TableShape table = gradient_table(in, group);
   const std::size_t part = column_tiles(table).front().blocks;
-  for (const ColumnTile& tile : sum_tiles(table, sums_go_wide(in, table))) {
+  const GatSumTiles plan(in, table, all_out_edges(in));
+  EdgePasses passes(plan.in_place);
+  for (const ColumnTile& tile : plan.tiles) {
     find_kept_messages(in, tile, args.kept.messages, memory.kept_messages);
-    const StoreSource<S> store(args, group, tile, part, memory.kept_messages);
-    sums.context = &store;
+    sums.context = passes.keep(StoreSource<S>(args, group, tile, part, memory.kept_messages));
     sums.tile = tile;
     sums.table = pack_tile(table, tile, memory.gradient, memory.tile);
-    weighted_sums(sums);
+    passes.add(weighted_sums_pass(sums));
   }
+  if (plan.in_place)
+    passes.run_blocks(sums.edges, plan.row_bytes);
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
 #include "kernels/cpu/gat_backward.h"
+#include "kernels/cpu/gat_sum_tiles.h"
 #include "kernels/cpu/kept_edges.h"
+#include "kernels/cpu/out_edges.h"
 #include "kernels/cpu/output_gradient.h"
 #include "kernels/cpu/row_products.h"
 #include "kernels/cpu/workspace_parts.h"
@@ -192,8 +194,8 @@ GatBackwardMemory::GatBackwardMemory(const AttentionBackwardArgs& args) {
       parts.take(drawn ? kept_edges_bytes(groups.front(), edges_of(in)) : 0));
   std::size_t widest = 0;
   for (const HeadGroup& group : groups) {
-    const TableShape gradients = gradient_table(in, group);
-    widest = std::max(widest, packed_tile_bytes(gradients, sums_go_wide(in, gradients)));
+    const GatSumTiles sums(in, gradient_table(in, group), all_out_edges(in));
+    widest = std::max(widest, sums.packed_bytes);
     if (!one_gather(args))
       widest = std::max(widest, packed_tile_bytes(message_table(in, group)));
   }

@@ -9,9 +9,12 @@
 
 #include "kernels/attention_checks.h"
 #include "kernels/cpu/cpu_attention.h"
+#include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/epilogue-inl.h"
+#include "kernels/cpu/gat_sum_tiles.h"
 #include "kernels/cpu/gat_weights.h"
 #include "kernels/cpu/kept_edges.h"
+#include "kernels/cpu/out_edges.h"
 #include "kernels/cpu/tile_lanes-inl.h"
 #include "kernels/cpu/weighted_sums.h"
 #include "kernels/cpu/workspace_parts.h"
@@ -37,10 +40,9 @@ struct GatForwardMemory {
                        ? 0
                        : static_cast<std::size_t>(in.rows * in.heads) * working + kWeightSlack);
     std::size_t widest = 0;
-    for (const HeadGroup& group : groups) {
-      const TableShape table = message_table(in, group);
-      widest = std::max(widest, packed_tile_bytes(table, sums_go_wide(in, table)));
-    }
+    for (const HeadGroup& group : groups)
+      widest = std::max(widest,
+                        GatSumTiles(in, message_table(in, group), in_edge_lists(in)).packed_bytes);
     tile = parts.take(widest);
     const bool drawn = in.attention_dropout.probability > 0 && args.kept.edges == nullptr;
     kept_edges = static_cast<std::uint8_t*>(
@@ -138,7 +140,7 @@ void run(const AttentionForwardArgs& args) {
   const GatForwardMemory memory(args);
   WeightedSums sums;
   sums.dtype = in.dtype;
-  sums.edges = {in.rows, in.graph->in.indptr.data(), nullptr, in.graph->in.src.data()};
+  sums.edges = in_edge_lists(in);
   sums.weight = memory.weight;
   sums.use = args.correction == nullptr ? WeightUse::kMagnitude : WeightUse::kMagnitudeAndSecond;
   sums.second = 0;
@@ -149,13 +151,16 @@ void run(const AttentionForwardArgs& args) {
         {&in, group, memory.weight, args.logsumexp, memory.positive, memory.kept(args, group)});
     sums.group = group;
     const TableShape table = message_table(in, group);
-    for (const ColumnTile& tile : sum_tiles(table, sums_go_wide(in, table))) {
-      const StoreRow<S> store(args, group, tile, memory.positive);
-      sums.context = &store;
+    const GatSumTiles plan(in, table, sums.edges);
+    EdgePasses passes(plan.in_place);
+    for (const ColumnTile& tile : plan.tiles) {
+      sums.context = passes.keep(StoreRow<S>(args, group, tile, memory.positive));
       sums.tile = tile;
       sums.table = pack_messages(in, table, tile, memory.tile, args.kept.messages);
-      weighted_sums(sums);
+      passes.add(weighted_sums_pass(sums));
     }
+    if (plan.in_place)
+      passes.run_blocks(sums.edges, plan.row_bytes);
   }
 }
 

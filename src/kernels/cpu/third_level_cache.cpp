@@ -9,6 +9,18 @@
 namespace regatta::cpu {
 namespace {
 
+bool amd_processor() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  static const bool amd = [] {
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+  }();
+  return amd;
+#else
+  return false;
+#endif
+}
+
 /// What is known of the cache. A size's answer never changes, since memory is planned by it.
 class Known {
  public:
@@ -28,9 +40,15 @@ class Known {
     return held;
   }
 
+  bool holds_twice(std::size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    return bytes <= told_ / 2 && (assumed_ || !amd_processor());
+  }
+
   void assume(std::size_t bytes) {
     const std::scoped_lock lock(mutex_);
     told_ = held_ = bytes;
+    assumed_ = true;
   }
 
  private:
@@ -41,6 +59,7 @@ class Known {
   static constexpr std::size_t kNotTried = std::size_t{12} << 20;
 
   std::mutex mutex_;
+  bool assumed_ = false;
   std::size_t told_ = told_cache_bytes(3);
   std::size_t held_ = kNotTried;
   std::size_t not_held_ = std::numeric_limits<std::size_t>::max();
@@ -61,16 +80,12 @@ bool third_level_cache_holds(std::size_t bytes) {
   return known().holds(bytes);
 }
 
+bool large_third_level_cache_holds(std::size_t bytes) {
+  return known().holds_twice(bytes);
+}
+
 std::int64_t rows_ahead() {
-#if defined(__x86_64__) && defined(__GNUC__)
-  static const bool amd = [] {
-    __builtin_cpu_init();
-    return __builtin_cpu_is("amd") != 0;
-  }();
-  return amd ? 48 : 24;
-#else
-  return 24;
-#endif
+  return amd_processor() ? 48 : 24;
 }
 
 void assume_third_level_cache(std::size_t bytes) {

@@ -17,6 +17,10 @@ std::size_t third_level_cache_bytes();
 /// not from inside a parallel loop.
 bool third_level_cache_holds(std::size_t bytes);
 
+/// Whether half of a third-level cache holds so many bytes, of a processor on which rows then come
+/// as fast from a whole table as from packed tiles: not AMD's, where that was not measured.
+bool large_third_level_cache_holds(std::size_t bytes);
+
 /// How many edges ahead of the one in hand passes ask for rows, into the first-level cache: 48 on
 /// AMD's processors, 24 on others (docs/decisions/0009-cpu-attention.md).
 std::int64_t rows_ahead();
