@@ -1,13 +1,16 @@
 // What the third level holds is tried on the machine, so tests ask only for what is true on any.
 #include "kernels/cpu/third_level_cache.h"
 
+#include "core/parallel.h"
 #include "kernels/cpu/cache_trial.h"
 #include "kernels/cpu/edge_blocks.h"
 #include "kernels/cpu/told_cache.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <thread>
 #include <vector>
 
 namespace regatta::test {
@@ -39,6 +42,18 @@ TEST(ThirdLevelCache, HoldsNoMoreThanTheSystemTells) {
   const std::size_t told = cpu::third_level_cache_bytes();
   EXPECT_FALSE(third_level_cache_holds(told / 8 * 7 + 1));
   EXPECT_EQ(third_level_cache_holds(1 << 20), told / 8 * 7 >= 1 << 20);
+}
+
+// Ranks of a machine that each count the whole cache would drive each other out of it.
+TEST(LargeThirdLevelCache, IsSharedByThreads) {
+  const std::size_t told = cpu::third_level_cache_bytes();
+  const auto processors = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
+  set_compute_threads(processors);
+  EXPECT_FALSE(cpu::large_third_level_cache_holds(told / 2 + 1));
+  set_compute_threads(1);
+  if (told > 0 && processors > 1) {
+    EXPECT_FALSE(cpu::large_third_level_cache_holds(told / 2));
+  }
 }
 
 TEST(ToldCache, GrowsWithTheLevelAndHoldsTwoBlocks) {

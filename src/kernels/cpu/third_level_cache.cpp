@@ -1,10 +1,13 @@
 #include "kernels/cpu/third_level_cache.h"
 
+#include "core/parallel.h"
 #include "kernels/cpu/cache_trial.h"
 #include "kernels/cpu/told_cache.h"
 
+#include <algorithm>
 #include <limits>
 #include <mutex>
+#include <thread>
 
 namespace regatta::cpu {
 namespace {
@@ -42,7 +45,7 @@ class Known {
 
   bool holds_twice(std::size_t bytes) {
     const std::scoped_lock lock(mutex_);
-    return bytes <= told_ / 2 && (assumed_ || !amd_processor());
+    return assumed_ ? bytes <= told_ / 2 : bytes <= share() / 2 && !amd_processor();
   }
 
   void assume(std::size_t bytes) {
@@ -52,6 +55,12 @@ class Known {
   }
 
  private:
+  /// Other ranks of the machine have theirs.
+  std::size_t share() const {
+    const std::size_t processors = std::max(std::thread::hardware_concurrency(), 1U);
+    return told_ / processors * std::min(static_cast<std::size_t>(compute_threads()), processors);
+  }
+
   /// Below 1: a pass by narrow tiles also packs twice as often and reads weights twice, and others
   /// of its arrays want room in the cache, none of which the trial has.
   static constexpr double kLeastGain = 0.75;

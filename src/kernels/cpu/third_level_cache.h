@@ -17,8 +17,8 @@ std::size_t third_level_cache_bytes();
 /// not from inside a parallel loop.
 bool third_level_cache_holds(std::size_t bytes);
 
-/// Whether half of a third-level cache holds so many bytes, of a processor on which rows then come
-/// as fast from a whole table as from packed tiles: not AMD's, where that was not measured.
+/// Whether half of this rank's share of a third level (by its threads among all processors) holds
+/// so many bytes; never on AMD's processors, where rows of whole tables were not measured.
 bool large_third_level_cache_holds(std::size_t bytes);
 
 /// How many edges ahead of the one in hand passes ask for rows, into the first-level cache: 48 on
