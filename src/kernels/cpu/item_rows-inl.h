@@ -28,24 +28,33 @@ HWY_INLINE const S* item_row(const ItemRows& rows, const ColumnTile& tile, std::
   return static_cast<const S*>(rows.base) + static_cast<std::size_t>(i) * rows.stride + tile.first;
 }
 
-/// The tile's columns of row i of `items` in `vectors` vectors, 0 beyond; asks for a later row.
-template <class S, class D>
+/// The tile's columns of row i of `items` in kVectors vectors, 0 beyond; asks for a later row.
+template <class S, std::size_t kVectors, class D>
 HWY_INLINE void load_item(D d,
                           const ItemRows& rows,
                           const ColumnTile& tile,
                           std::int64_t i,
                           std::int64_t items,
-                          std::size_t vectors,
                           hn::Vec<D>* to) {
+  constexpr std::size_t kLanes = hn::MaxLanes(D());
+  constexpr std::size_t kColumns = kVectors * kLanes;
   const S* from = item_row<S>(rows, tile, i);
-  const std::size_t lanes = hn::Lanes(d);
-  for (std::size_t v = 0; v < vectors; ++v)
-    to[v] = v * lanes < tile.count ? load_storage_n(d, from + v * lanes, tile.count - v * lanes)
-                                   : hn::Zero(d);
-  if (i + kItemsAhead >= items)
+  const bool asks = i + kItemsAhead < items;
+  const S* later = asks ? item_row<S>(rows, tile, i + kItemsAhead) : nullptr;
+  if (HWY_LIKELY(tile.count == kColumns)) {
+    HWY_UNROLL(8)
+    for (std::size_t v = 0; v < kVectors; ++v) to[v] = load_storage(d, from + v * kLanes);
+    if (asks) {
+      HWY_UNROLL(8)
+      for (std::size_t c = 0; c < kColumns; c += 64 / sizeof(S)) prefetch_ahead(later + c);
+    }
     return;
-  const S* later = item_row<S>(rows, tile, i + kItemsAhead);
-  for (std::size_t c = 0; c < tile.count; c += 64 / sizeof(S)) prefetch_ahead(later + c);
+  }
+  for (std::size_t v = 0; v < kVectors; ++v)
+    to[v] = v * kLanes < tile.count ? load_storage_n(d, from + v * kLanes, tile.count - v * kLanes)
+                                    : hn::Zero(d);
+  if (asks)
+    for (std::size_t c = 0; c < tile.count; c += 64 / sizeof(S)) prefetch_ahead(later + c);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

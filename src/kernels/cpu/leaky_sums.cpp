@@ -141,7 +141,7 @@ class TileSlopes {
     const W* weight = weight_ + static_cast<std::size_t>(e) * pass_.weight_stride;
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
-      const auto w = kOneHead ? weights_.of_one(d, weight) : weights_.of(d, weight, v);
+      const auto w = kOneHead ? hn::Set(d, weight[weights_.first()]) : weights_.of(d, weight, v);
       const auto above = load_slope_bits(d, bits, v);
       run.above[v] = hn::IfThenElse(above, hn::Add(run.above[v], w), run.above[v]);
       if (!kOneHead || v == 0)
@@ -164,7 +164,7 @@ class TileSlopes {
   HWY_INLINE void add_row(std::int64_t i, const Sums& sums, W* parts) const {
     const D d;
     V row[kVectors];
-    load_item<S>(d, pass_.rows, pass_.tile, i, pass_.edges.count, kVectors, row);
+    load_item<S, kVectors>(d, pass_.rows, pass_.tile, i, pass_.edges.count, row);
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) {
       W* to = parts + v * kLanes;

@@ -57,8 +57,11 @@ class TileProducts {
     pieces.run([&](const EdgePiece& piece) { run_items(piece); });
   }
 
-  /// Or a hub's part.
-  void run_items(const EdgePiece& piece) const {
+  /// Or a hub's part. By a copy of the pass: no store can change it, so it stays in registers.
+  void run_items(const EdgePiece& piece) const { TileProducts(*this).multiply(piece); }
+
+ private:
+  HWY_INLINE void multiply(const EdgePiece& piece) const {
     const D d;
     V fixed[kVectors];
     V second[kVectors];
@@ -76,9 +79,8 @@ class TileProducts {
     }
   }
 
- private:
   HWY_INLINE void load_row(D d, const ItemRows& rows, std::int64_t i, V* to) const {
-    load_item<S>(d, rows, pass_.tile, i, pass_.edges.count, kVectors, to);
+    load_item<S, kVectors>(d, rows, pass_.tile, i, pass_.edges.count, to);
   }
 
   /// Whether tables are read by pairs: of groups of one head.
@@ -120,7 +122,16 @@ class TileProducts {
           slopes, bits_ + static_cast<std::size_t>(e) * pass_.bits.stride + part * kColumns / 8);
   }
 
-  template <bool kInPairs>
+  /// For the row of a later edge: of an edge before asks_end() with kAlways.
+  template <bool kAlways>
+  HWY_INLINE void ask(std::int64_t e) const {
+    if constexpr (kAlways)
+      table_.template ask<kBlocks>(e);
+    else
+      table_.template prefetch<kBlocks>(e);
+  }
+
+  template <bool kInPairs, bool kAlwaysAsk>
   HWY_INLINE void sum_edge(D d,
                            std::int64_t e,
                            std::size_t part,
@@ -130,7 +141,7 @@ class TileProducts {
                            V& sum2) const {
     const S* row = table_.row(e);
     if (part == 0)
-      table_.template prefetch<kBlocks>(e);
+      ask<kAlwaysAsk>(e);
     sum = sum2 = hn::Zero(d);
     std::uint64_t slopes = 0;
     for_columns<kInPairs, kPartVectors>(
@@ -161,7 +172,7 @@ class TileProducts {
       for (std::size_t part = 0; part < kParts; ++part) {
         V sum;
         V sum2;
-        sum_edge<false>(d, e, part, fixed, second, sum, sum2);
+        sum_edge<false, false>(d, e, part, fixed, second, sum, sum2);
         product_[at + heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum));
         if constexpr (kTwo)
           second_[at + heads_.first()] += hn::GetLane(hn::SumOfLanes(d, sum2));
@@ -173,20 +184,22 @@ class TileProducts {
   /// Edges of a group of one head.
   HWY_INLINE void by_four(
       D d, std::int64_t e, std::int64_t end, const V* fixed, const V* second) const {
-    for (; e + 4 <= end; e += 4) some_edges<4>(d, e, fixed, second);
+    const std::int64_t asking = std::min(end, table_.asks_end());
+    for (; e + 4 <= asking; e += 4) some_edges<4, true>(d, e, fixed, second);
+    for (; e + 4 <= end; e += 4) some_edges<4, false>(d, e, fixed, second);
     switch (end - e) {
       case 3:
-        return some_edges<3>(d, e, fixed, second);
+        return some_edges<3, false>(d, e, fixed, second);
       case 2:
-        return some_edges<2>(d, e, fixed, second);
+        return some_edges<2, false>(d, e, fixed, second);
       case 1:
-        return some_edges<1>(d, e, fixed, second);
+        return some_edges<1, false>(d, e, fixed, second);
       default:
         return;
     }
   }
 
-  template <std::size_t kCount>
+  template <std::size_t kCount, bool kAlwaysAsk>
   HWY_INLINE void some_edges(D d, std::int64_t e, const V* fixed, const V* second) const {
     V sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
     V sum2[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
@@ -194,7 +207,8 @@ class TileProducts {
     for (std::size_t part = 0; part < kParts; ++part) {
       HWY_UNROLL(4)
       for (std::size_t k = 0; k < kCount; ++k)
-        sum_edge<kPairs>(d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
+        sum_edge<kPairs, kAlwaysAsk>(
+            d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
       store_some<kCount>(sum_four(d, sum), part > 0 || pass_.add, product_ + e);
       if constexpr (kTwo)
         store_some<kCount>(sum_four(d, sum2), part > 0 || pass_.add, second_ + e);
@@ -224,7 +238,7 @@ class TileProducts {
     V terms2[kVectors];
     for (std::int64_t e = begin; e < end; ++e) {
       const S* row = table_.row(e);
-      table_.template prefetch<kBlocks>(e);
+      ask<false>(e);
       std::uint64_t slopes = 0;
       HWY_UNROLL(8)
       for (std::size_t v = 0; v < kVectors; ++v) {
@@ -254,7 +268,7 @@ class TileProducts {
       store_some<4>(sum_eights(d, terms), pass_.add, to);
   }
 
-  const RowProducts& pass_;
+  const RowProducts pass_;
   TileTable<S> table_;
   LeakyTile<W, kLeaky ? kVectors * kLanes : kLanes, kLogit == Logit::kLeakyWithFeatures> leaky_;
   TileHeads<W, kVectors * kLanes> heads_;

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
@@ -23,11 +24,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// The bits of vector v where those of columns from vector 0 on make up a word.
 template <class D>
 HWY_INLINE std::uint64_t slope_word([[maybe_unused]] D d, hn::Mask<D> above, std::size_t v) {
-  std::uint8_t bytes[8] = {};
-  hn::StoreMaskBits(d, above, bytes);
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes, sizeof(word));  // Highway keeps the lowest bits in the first byte
-  return word << (v * hn::MaxLanes(D()));
+  constexpr std::size_t kLanes = hn::MaxLanes(D());
+  // A word of just the lanes: a mask reaches it in one move.
+  std::conditional_t<(kLanes > 8), std::uint16_t, std::uint8_t> lanes = 0;
+  hn::StoreMaskBits(d, above, reinterpret_cast<std::uint8_t*>(&lanes));  // the lowest bits first
+  return std::uint64_t{lanes} << (v * kLanes);
 }
 
 /// The bits of kColumns columns, in a single store.

@@ -25,7 +25,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// Asks for row j of a tile of kBlocks blocks, or for all its columns that are wanted.
 template <class S, std::size_t kBlocks>
 HWY_INLINE void ask_for_row(const TileRows& rows, std::size_t j) {
-  if (rows.wanted == nullptr) {
+  if (HWY_LIKELY(rows.wanted == nullptr)) {
     const S* row = static_cast<const S*>(rows.base) + j * rows.stride;
     HWY_UNROLL(8)
     for (std::size_t k = 0; k < kBlocks * 64 / sizeof(Working<S>); k += 64 / sizeof(S))
@@ -48,10 +48,17 @@ class TileTable {
   HWY_INLINE const S* row(std::int64_t e) const {
     return static_cast<const S*>(rows_.base) + static_cast<std::size_t>(index_[e]) * rows_.stride;
   }
+  /// Edges before it have another `ahead` of them whose row is to be asked for.
+  HWY_INLINE std::int64_t asks_end() const { return last_; }
+  /// Of an edge e before asks_end().
+  template <std::size_t kBlocks>
+  HWY_INLINE void ask(std::int64_t e) const {
+    ask_for_row<S, kBlocks>(rows_, static_cast<std::size_t>(index_[e + rows_.ahead]));
+  }
   template <std::size_t kBlocks>
   HWY_INLINE void prefetch(std::int64_t e) const {
     if (e < last_)
-      ask_for_row<S, kBlocks>(rows_, static_cast<std::size_t>(index_[e + rows_.ahead]));
+      ask<kBlocks>(e);
   }
 
  private:
@@ -115,7 +122,8 @@ class TileWeights {
   }
 
   bool one() const { return head_[0] == head_[kColumns - 1]; }
-  HWY_INLINE hn::Vec<D> of_one(D d, const W* weight) const { return hn::Set(d, weight[head_[0]]); }
+  /// Head of the first column; of all where one().
+  std::size_t first() const { return static_cast<std::size_t>(head_[0]); }
   /// Reads 64 bytes of weights.
   HWY_INLINE hn::Vec<D> of(D d, const W* weight, std::size_t v) const {
     const Index* head = head_ + v * hn::Lanes(d);

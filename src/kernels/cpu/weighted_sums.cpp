@@ -82,20 +82,26 @@ class TileSums {
     hn::Vec<D> sum[kVectors];
     hn::Vec<D> sum2[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) sum[v] = sum2[v] = hn::Zero(d);
-    const W* weight = weight_ + static_cast<std::size_t>(begin) * weight_stride_;
-    for (std::int64_t e = begin; e < end; ++e, weight += weight_stride_)
-      add(d, e, weight, sum, sum2);
+    const TileTable<S> table = table_;
+    const std::size_t stride = weight_stride_;
+    const W* weight = weight_ + static_cast<std::size_t>(begin) * stride;
+    if constexpr (kOneHead)
+      weight += weights_.first();
+    const std::int64_t asking = std::min(end, table.asks_end());
+    std::int64_t e = begin;
+    for (; e < asking; ++e, weight += stride) {
+      table.template ask<kBlocks>(e);
+      add(d, table.row(e), weight, sum, sum2);
+    }
+    for (; e < end; ++e, weight += stride) add(d, table.row(e), weight, sum, sum2);
     store_columns<kPairs, kVectors>(d, sum, to.first);
     if constexpr (kTwo)
       store_columns<kPairs, kVectors>(d, sum2, to.second);
   }
 
-  HWY_INLINE void add(
-      D d, std::int64_t e, const W* weight, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
-    const S* row = table_.row(e);
-    table_.template prefetch<kBlocks>(e);
+  HWY_INLINE void add(D d, const S* row, const W* weight, hn::Vec<D>* sum, hn::Vec<D>* sum2) const {
     if constexpr (kOneHead) {
-      const auto w = weights_.of_one(d, weight);
+      const auto w = hn::Set(d, *weight);
       add_weighted(
           d, row, [&w](std::size_t) HWY_ATTR { return w; }, sum, sum2);
     } else {
