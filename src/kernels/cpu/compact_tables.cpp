@@ -45,8 +45,10 @@ TileRows CompactTables::tile(const TableShape& table,
   REGATTA_CHECK(held != held_.end(), "no copy of columns from {} on", table.begin);
   const std::size_t element = storage_bytes(table.dtype);
   TileRows view = held->copy;
-  view.prefetch = view.prefetch && asks;
-  if (tile.count < table.end - table.begin) {
+  if (!asks) {
+    view.ahead = near_rows_ahead();
+    view.prefetch = view.prefetch && view.ahead > 0;
+  } else if (tile.count < table.end - table.begin) {
     view.wanted = view.base;
     view.wanted_bytes = (table.end - table.begin) * element;
   }

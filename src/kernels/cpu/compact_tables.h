@@ -23,7 +23,8 @@ class CompactTables {
   /// Copies the table's wanted columns, over threads, unless the slot holds them.
   void hold(std::size_t slot, const TableShape& table, const void* rows);
 
-  /// A tile of a table that is held. `asks`: the pass fetches a row's columns for those after it.
+  /// A tile of a table that is held. `asks`: the pass fetches a row's columns for those after it,
+  /// which find them in the second-level cache.
   TileRows tile(const TableShape& table, const ColumnTile& tile, const void* rows, bool asks) const;
 
  private:

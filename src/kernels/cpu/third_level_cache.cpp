@@ -97,6 +97,10 @@ std::int64_t rows_ahead() {
   return amd_processor() ? 48 : 24;
 }
 
+std::int64_t near_rows_ahead() {
+  return amd_processor() ? 16 : 0;
+}
+
 void assume_third_level_cache(std::size_t bytes) {
   known().assume(bytes);
 }

@@ -18,12 +18,16 @@ std::size_t third_level_cache_bytes();
 bool third_level_cache_holds(std::size_t bytes);
 
 /// Whether half of this rank's share of a third level (by its threads among all processors) holds
-/// so many bytes; never on AMD's processors, where rows of whole tables were not measured.
+/// so many bytes; never on AMD's processors, where packed tiles were no slower
+/// (docs/decisions/0009-cpu-attention.md).
 bool large_third_level_cache_holds(std::size_t bytes);
 
 /// How many edges ahead of the one in hand passes ask for rows, into the first-level cache: 48 on
 /// AMD's processors, 24 on others (docs/decisions/0009-cpu-attention.md).
 std::int64_t rows_ahead();
+/// The same where a pass before left the rows in the second-level cache: 16 on AMD's processors,
+/// elsewhere 0, not at all, since it was measured there alone.
+std::int64_t near_rows_ahead();
 
 /// For tests, before kernels run: another size, which is not tried. Only speed may depend on it.
 void assume_third_level_cache(std::size_t bytes);
