@@ -82,7 +82,7 @@ class StoreSource {
     for (std::size_t v = 0; v < kVectors; ++v) product[v] = hn::Zero(d);
     const std::size_t begin = j * heads_ * width_ + tile.first;
     constexpr std::size_t kAhead = 8;
-    if (streamed_ && j + kAhead < static_cast<std::size_t>(args_.in.nodes))
+    if (j + kAhead < static_cast<std::size_t>(args_.in.nodes))
       for (std::size_t k = 0; k < tile.count; k += 64 / sizeof(S))
         hwy::Prefetch(value_ + begin + kAhead * heads_ * width_ + k);
     for (std::size_t k = 0; k < tile.count; k += hn::Lanes(d)) {
@@ -238,8 +238,7 @@ void source_sums(const AttentionBackwardArgs& args,
     sums.table = pack_tile(table, tile, memory.gradient, memory.tile);
     passes.add(weighted_sums_pass(sums));
   }
-  if (plan.in_place)
-    passes.run_blocks(sums.edges, plan.row_bytes);
+  passes.run_blocks(sums.edges, plan.row_bytes);
 }
 
 }  // namespace
