@@ -150,13 +150,13 @@ bool stored_past_caches(std::size_t elements, KernelType dtype) {
   return elements * storage_bytes(dtype) > kTileBytes;
 }
 
-bool heads_fill_tiles(const AttentionInputs& in) {
-  return static_cast<std::size_t>(in.width) % (kMostBlocks * block_columns(in.dtype)) == 0;
+bool sums_may_go_wide(const AttentionInputs& in) {
+  return in.message_dropout.probability == 0 &&
+         static_cast<std::size_t>(in.width) % (kMostBlocks * block_columns(in.dtype)) == 0;
 }
 
 bool sums_go_wide(const AttentionInputs& in, const TableShape& table) {
-  return in.message_dropout.probability == 0 && heads_fill_tiles(in) &&
-         most_blocks(table) < kMostBlocks &&
+  return sums_may_go_wide(in) && most_blocks(table) < kMostBlocks &&
          third_level_cache_holds(packed_tile_bytes(table, true));
 }
 

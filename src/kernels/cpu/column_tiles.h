@@ -72,11 +72,11 @@ std::vector<ColumnTile> column_tiles(const TableShape& table);
 /// that passes take.
 std::vector<ColumnTile> sum_tiles(const TableShape& table, bool wide);
 
-/// Whether every head is one or more of the widest tiles.
-bool heads_fill_tiles(const AttentionInputs& in);
+/// Whether sums over messages may take the widest tiles: without message dropout, where every head
+/// is one or more of them, so that sums by head stay sums by narrow tile.
+bool sums_may_go_wide(const AttentionInputs& in);
 
-/// Whether sums over messages take the widest tiles: without message dropout, where the
-/// third-level cache holds one and heads fill it, so that sums by head stay sums by narrow tile.
+/// Whether they do: where the third-level cache holds such a tile.
 bool sums_go_wide(const AttentionInputs& in, const TableShape& table);
 
 /// Whether an array of so many elements is too large to stay in a cache between passes.

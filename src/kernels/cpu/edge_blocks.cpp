@@ -12,9 +12,7 @@ namespace regatta::cpu {
 
 bool goes_by_blocks(std::size_t table_bytes, std::initializer_list<EdgeLists> lists) {
   // The cache last: a large table is tried there.
-  return std::ranges::all_of(lists,
-                             [](const EdgeLists& all) { return EdgePieces(all).parts() == 0; }) &&
-         third_level_cache_holds(table_bytes);
+  return std::ranges::none_of(lists, has_hubs) && third_level_cache_holds(table_bytes);
 }
 
 std::size_t block_bytes() {
@@ -31,10 +29,11 @@ void EdgePasses::add(std::unique_ptr<EdgePass> pass) {
 }
 
 void EdgePasses::run_blocks(const EdgeLists& lists, std::size_t row_bytes) {
-  for_edge_blocks(lists, row_bytes, [&](const EdgePiece& block) {
-    for (const auto& pass : passes_) pass->run_items(block);
-    hwy::FlushStream();
-  });
+  if (!passes_.empty())
+    for_edge_blocks(lists, row_bytes, [&](const EdgePiece& block) {
+      for (const auto& pass : passes_) pass->run_items(block);
+      hwy::FlushStream();
+    });
   passes_.clear();
   meeting_ = false;
 }

@@ -64,7 +64,7 @@ class EdgePasses {
     values_.push_back(kept);
     return kept.get();
   }
-  /// The passes that were kept, all over one block before the next.
+  /// The passes that were kept, if any, all over one block before the next.
   void run_blocks(const EdgeLists& lists, std::size_t row_bytes);
 
  private:

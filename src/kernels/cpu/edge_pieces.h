@@ -153,4 +153,9 @@ void sum_edges(const EdgePieces& pieces, std::size_t values, const Sum& sum, con
   pieces.merge(of_part, add, [&](std::int64_t i, const Sums& total) { store(i, total.data()); });
 }
 
+/// Whether an item is cut.
+inline bool has_hubs(const EdgeLists& lists) {
+  return EdgePieces(lists).parts() > 0;
+}
+
 }  // namespace regatta::cpu

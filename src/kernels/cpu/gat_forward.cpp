@@ -159,8 +159,7 @@ void run(const AttentionForwardArgs& args) {
       sums.table = pack_messages(in, table, tile, memory.tile, args.kept.messages);
       passes.add(weighted_sums_pass(sums));
     }
-    if (plan.in_place)
-      passes.run_blocks(sums.edges, plan.row_bytes);
+    passes.run_blocks(sums.edges, plan.row_bytes);
   }
 }
 

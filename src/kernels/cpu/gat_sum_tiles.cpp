@@ -8,8 +8,7 @@ namespace {
 
 /// Hubs are summed in parts, a tile at a time.
 bool stays_in_place(const AttentionInputs& in, const TableShape& table, const EdgeLists& lists) {
-  return in.message_dropout.probability == 0 && heads_fill_tiles(in) &&
-         packed_tile_bytes(table, true) > 0 && EdgePieces(lists).parts() == 0 &&
+  return sums_may_go_wide(in) && packed_tile_bytes(table, true) > 0 && !has_hubs(lists) &&
          large_third_level_cache_holds(table.rows * table.row * storage_bytes(table.dtype));
 }
 

@@ -45,8 +45,7 @@ RowAttention::RowAttention(const AttentionInputs& in)
   by_blocks_ =
       slot_bytes_ > 0 && !shared_logits_ && in.message_dropout.probability == 0 &&
       goes_by_blocks((one_table_ ? 1 : 2) * slot_bytes_, {in_edge_lists(in), all_out_edges(in)});
-  meets_in_a_tile_ =
-      one_table_ && slot_bytes_ > 0 && !by_blocks_ && EdgePieces(in_edge_lists(in)).parts() == 0;
+  meets_in_a_tile_ = one_table_ && slot_bytes_ > 0 && !by_blocks_ && !has_hubs(in_edge_lists(in));
 }
 
 std::vector<HeadGroup> RowAttention::message_groups(const HeadGroup& group) const {
