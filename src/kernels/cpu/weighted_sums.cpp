@@ -82,7 +82,7 @@ class TileSums {
     hn::Vec<D> sum[kVectors];
     hn::Vec<D> sum2[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) sum[v] = sum2[v] = hn::Zero(d);
-    const TileTable<S> table = table_;
+    const TileTable<S> table = table_;  // in registers
     const std::size_t stride = weight_stride_;
     const W* weight = weight_ + static_cast<std::size_t>(begin) * stride;
     if constexpr (kOneHead)
