@@ -28,6 +28,19 @@ HWY_INLINE const S* item_row(const ItemRows& rows, const ColumnTile& tile, std::
   return static_cast<const S*>(rows.base) + static_cast<std::size_t>(i) * rows.stride + tile.first;
 }
 
+/// The first `count` of a row's columns in `vectors` vectors, 0 beyond: narrow tiles are rare, so
+/// their code is kept out of the passes.
+template <class S, class D>
+HWY_NOINLINE void load_narrow_item(
+    D d, const S* from, std::size_t count, std::size_t vectors, hn::TFromD<D>* to) {
+  const std::size_t lanes = hn::Lanes(d);
+  for (std::size_t v = 0; v < vectors; ++v)
+    hn::Store(
+        v * lanes < count ? load_storage_n(d, from + v * lanes, count - v * lanes) : hn::Zero(d),
+        d,
+        to + v * lanes);
+}
+
 /// The tile's columns of row i of `items` in kVectors vectors, 0 beyond; asks for a later row.
 template <class S, std::size_t kVectors, class D>
 HWY_INLINE void load_item(D d,
@@ -39,22 +52,19 @@ HWY_INLINE void load_item(D d,
   constexpr std::size_t kLanes = hn::MaxLanes(D());
   constexpr std::size_t kColumns = kVectors * kLanes;
   const S* from = item_row<S>(rows, tile, i);
-  const bool asks = i + kItemsAhead < items;
-  const S* later = asks ? item_row<S>(rows, tile, i + kItemsAhead) : nullptr;
   if (HWY_LIKELY(tile.count == kColumns)) {
     HWY_UNROLL(8)
     for (std::size_t v = 0; v < kVectors; ++v) to[v] = load_storage(d, from + v * kLanes);
-    if (asks) {
-      HWY_UNROLL(8)
-      for (std::size_t c = 0; c < kColumns; c += 64 / sizeof(S)) prefetch_ahead(later + c);
-    }
-    return;
+  } else {
+    alignas(64) hn::TFromD<D> columns[kColumns];
+    load_narrow_item<S>(d, from, tile.count, kVectors, columns);
+    HWY_UNROLL(8)
+    for (std::size_t v = 0; v < kVectors; ++v) to[v] = hn::Load(d, columns + v * kLanes);
   }
-  for (std::size_t v = 0; v < kVectors; ++v)
-    to[v] = v * kLanes < tile.count ? load_storage_n(d, from + v * kLanes, tile.count - v * kLanes)
-                                    : hn::Zero(d);
-  if (asks)
-    for (std::size_t c = 0; c < tile.count; c += 64 / sizeof(S)) prefetch_ahead(later + c);
+  if (i + kItemsAhead >= items)
+    return;
+  const S* later = item_row<S>(rows, tile, i + kItemsAhead);
+  for (std::size_t c = 0; c < tile.count; c += 64 / sizeof(S)) prefetch_ahead(later + c);
 }
 
 }  // namespace regatta::cpu::HWY_NAMESPACE

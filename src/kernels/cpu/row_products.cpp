@@ -36,6 +36,11 @@ class TileProducts {
   /// Sums of one head may take columns in any order, bits and features have theirs.
   static constexpr bool kPairs =
       kByPairs<S, kPartVectors> && !kBits && kLogit != Logit::kLeakyWithFeatures;
+  /// Whether a pass runs by a copy of itself, which no store can change, so that it stays in
+  /// registers, and edges that all ask have a loop of their own. It takes code: there are hundreds
+  /// of these classes, so those that are seldom met go without.
+  static constexpr bool kInRegisters =
+      HWY_TARGET != HWY_SCALAR && sizeof(W) == 4 && kLogit != Logit::kLeakyWithFeatures;
   /// A tile may have four heads of eight columns.
   static constexpr bool kEights =
       HWY_TARGET != HWY_SCALAR && sizeof(W) == 4 && kVectors * kLanes == 4 * 8;
@@ -57,8 +62,13 @@ class TileProducts {
     pieces.run([&](const EdgePiece& piece) { run_items(piece); });
   }
 
-  /// Or a hub's part. By a copy of the pass: no store can change it, so it stays in registers.
-  void run_items(const EdgePiece& piece) const { TileProducts(*this).multiply(piece); }
+  /// Or a hub's part.
+  HWY_NOINLINE void run_items(const EdgePiece& piece) const {
+    if constexpr (kInRegisters)
+      TileProducts(*this).multiply(piece);
+    else
+      multiply(piece);
+  }
 
  private:
   HWY_INLINE void multiply(const EdgePiece& piece) const {
@@ -185,43 +195,41 @@ class TileProducts {
   HWY_INLINE void by_four(
       D d, std::int64_t e, std::int64_t end, const V* fixed, const V* second) const {
     const std::int64_t asking = std::min(end, table_.asks_end());
-    for (; e + 4 <= asking; e += 4) some_edges<4, true>(d, e, fixed, second);
-    for (; e + 4 <= end; e += 4) some_edges<4, false>(d, e, fixed, second);
-    switch (end - e) {
-      case 3:
-        return some_edges<3, false>(d, e, fixed, second);
-      case 2:
-        return some_edges<2, false>(d, e, fixed, second);
-      case 1:
-        return some_edges<1, false>(d, e, fixed, second);
-      default:
-        return;
-    }
+    if constexpr (kInRegisters)
+      for (; e + 4 <= asking; e += 4) some_edges<4, true>(d, e, 4, fixed, second);
+    for (; e + 4 <= end; e += 4) some_edges<4, false>(d, e, 4, fixed, second);
+    if (e < end)
+      some_edges<3, false>(d, e, static_cast<std::size_t>(end - e), fixed, second);
   }
 
-  template <std::size_t kCount, bool kAlwaysAsk>
-  HWY_INLINE void some_edges(D d, std::int64_t e, const V* fixed, const V* second) const {
+  /// kMost edges where that is four, else 1 to kMost.
+  template <std::size_t kMost, bool kAlwaysAsk>
+  HWY_INLINE void some_edges(
+      D d, std::int64_t e, std::size_t count, const V* fixed, const V* second) const {
     V sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
     V sum2[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
     HWY_UNROLL(4)
     for (std::size_t part = 0; part < kParts; ++part) {
       HWY_UNROLL(4)
-      for (std::size_t k = 0; k < kCount; ++k)
-        sum_edge<kPairs, kAlwaysAsk>(
-            d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
-      store_some<kCount>(sum_four(d, sum), part > 0 || pass_.add, product_ + e);
+      for (std::size_t k = 0; k < kMost; ++k)
+        if (kMost == 4 || k < count)
+          sum_edge<kPairs, kAlwaysAsk>(
+              d, e + static_cast<std::int64_t>(k), part, fixed, second, sum[k], sum2[k]);
+      store_some(sum_four(d, sum), count, part > 0 || pass_.add, product_ + e);
       if constexpr (kTwo)
-        store_some<kCount>(sum_four(d, sum2), part > 0 || pass_.add, second_ + e);
+        store_some(sum_four(d, sum2), count, part > 0 || pass_.add, second_ + e);
     }
   }
 
-  /// The first kCount of four sums.
-  template <std::size_t kCount>
-  HWY_INLINE void store_some(hn::Vec<hn::FixedTag<W, 4>> sums, bool add, W* to) const {
+  /// The first `count` of four sums.
+  HWY_INLINE void store_some(hn::Vec<hn::FixedTag<W, 4>> sums,
+                             std::size_t count,
+                             bool add,
+                             W* to) const {
     const hn::FixedTag<W, 4> four;
     if (add)
-      sums = hn::Add(sums, load_storage_n(four, static_cast<const W*>(to), kCount));
-    store_storage_n(sums, four, to, kCount);
+      sums = hn::Add(sums, load_storage_n(four, static_cast<const W*>(to), count));
+    store_storage_n(sums, four, to, count);
   }
 #endif
 
@@ -265,7 +273,7 @@ class TileProducts {
 
   HWY_INLINE void store_eights(D d, const V* terms, W* to) const {
     if constexpr (kEights)
-      store_some<4>(sum_eights(d, terms), pass_.add, to);
+      store_some(sum_eights(d, terms), 4, pass_.add, to);
   }
 
   const RowProducts pass_;
