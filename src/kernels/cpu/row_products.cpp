@@ -194,9 +194,10 @@ class TileProducts {
   /// Edges of a group of one head.
   HWY_INLINE void by_four(
       D d, std::int64_t e, std::int64_t end, const V* fixed, const V* second) const {
-    const std::int64_t asking = std::min(end, table_.asks_end());
-    if constexpr (kInRegisters)
+    if constexpr (kInRegisters) {
+      const std::int64_t asking = std::min(end, table_.asks_end());
       for (; e + 4 <= asking; e += 4) some_edges<4, true>(d, e, 4, fixed, second);
+    }
     for (; e + 4 <= end; e += 4) some_edges<4, false>(d, e, 4, fixed, second);
     if (e < end)
       some_edges<3, false>(d, e, static_cast<std::size_t>(end - e), fixed, second);

@@ -25,6 +25,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class D>
 HWY_INLINE std::uint64_t slope_word([[maybe_unused]] D d, hn::Mask<D> above, std::size_t v) {
   constexpr std::size_t kLanes = hn::MaxLanes(D());
+  static_assert(kLanes <= 16);
   // A word of just the lanes: a mask reaches it in one move.
   std::conditional_t<(kLanes > 8), std::uint16_t, std::uint8_t> lanes = 0;
   hn::StoreMaskBits(d, above, reinterpret_cast<std::uint8_t*>(&lanes));  // the lowest bits first

@@ -18,7 +18,7 @@ std::size_t third_level_cache_bytes();
 bool third_level_cache_holds(std::size_t bytes);
 
 /// Whether half of this rank's share of a third level (by its threads among all processors) holds
-/// so many bytes; never on AMD's processors, where packed tiles were no slower
+/// so many bytes; never on AMD's processors, where packed tiles were mostly faster
 /// (docs/decisions/0009-cpu-attention.md).
 bool large_third_level_cache_holds(std::size_t bytes);
 
