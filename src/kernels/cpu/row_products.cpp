@@ -11,6 +11,7 @@
 #include "kernels/cpu/edge_pieces.h"
 #include "kernels/cpu/item_rows-inl.h"
 #include "kernels/cpu/leaky_tile-inl.h"
+#include "kernels/cpu/pair_products.h"
 #include "kernels/cpu/row_products.h"
 #include "kernels/cpu/slope_bits-inl.h"
 #include "kernels/cpu/tile_lanes-inl.h"
@@ -19,8 +20,13 @@ HWY_BEFORE_NAMESPACE();
 namespace regatta::cpu::HWY_NAMESPACE {
 namespace {
 
-/// kLeakyByMaximum: of a slope of at most 1, LeakyReLU is the larger of u and its slope times u.
-enum class Logit { kProduct, kLeaky, kLeakyByMaximum, kLeakyWithFeatures };
+/// kPairProduct: by add_pair_products. kLeakyByMaximum: of a slope of at most 1, LeakyReLU is the
+/// larger of u and its slope times u.
+enum class Logit { kProduct, kPairProduct, kLeaky, kLeakyByMaximum, kLeakyWithFeatures };
+
+constexpr bool is_leaky(Logit logit) {
+  return logit != Logit::kProduct && logit != Logit::kPairProduct;
+}
 
 /// Of tiles of kBlocks blocks that are summed by parts of kPart.
 template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit, bool kTwo, bool kBits>
@@ -32,7 +38,8 @@ class TileProducts {
   static constexpr std::size_t kVectors = kBlocks * (64 / sizeof(W)) / kLanes;
   static constexpr std::size_t kParts = kBlocks / kPart;
   static constexpr std::size_t kPartVectors = kVectors / kParts;
-  static constexpr bool kLeaky = kLogit != Logit::kProduct;
+  static constexpr bool kLeaky = is_leaky(kLogit);
+  static constexpr bool kPairProducts = kLogit == Logit::kPairProduct;
   /// Sums of one head may take columns in any order, bits and features have theirs.
   static constexpr bool kPairs =
       kByPairs<S, kPartVectors> && !kBits && kLogit != Logit::kLeakyWithFeatures;
@@ -82,7 +89,7 @@ class TileProducts {
         load_row(d, pass_.second_rows, i, second);
       if (pairs())
         in_pairs(d, fixed, second);
-      if (kParts > 1 || heads_.one())
+      if (kParts > 1 || kPairProducts || heads_.one())
         one_head(d, piece.begin[k], piece.end[k], fixed, second);
       else
         many_heads(d, piece.begin[k], piece.end[k], fixed, second);
@@ -101,6 +108,11 @@ class TileProducts {
       pair_columns<kVectors>(d, fixed);
       if (kTwo)
         pair_columns<kVectors>(d, second);
+    }
+    if constexpr (kPairProducts) {
+      join_pairs<kVectors>(d, fixed);
+      if (kTwo)
+        join_pairs<kVectors>(d, second);
     }
   }
 
@@ -153,6 +165,8 @@ class TileProducts {
     if (part == 0)
       ask<kAlwaysAsk>(e);
     sum = sum2 = hn::Zero(d);
+    if constexpr (kPairProducts)
+      return sum_pairs(d, row, part, fixed, second, sum, sum2);
     std::uint64_t slopes = 0;
     for_columns<kInPairs, kPartVectors>(
         d, row + part * kPartVectors * kLanes, [&](std::size_t k, V x) HWY_ATTR {
@@ -167,11 +181,22 @@ class TileProducts {
     store_slopes(e, part, slopes);
   }
 
+  HWY_INLINE void sum_pairs(
+      D d, const S* row, std::size_t part, const V* fixed, const V* second, V& sum, V& sum2) const {
+    HWY_UNROLL(8)
+    for (std::size_t k = 0; k < kPartVectors; k += 2) {
+      const std::size_t v = part * kPartVectors + k;
+      sum = add_pair_products(d, fixed[v], row + v * kLanes, sum);
+      if constexpr (kTwo)
+        sum2 = add_pair_products(d, second[v], row + v * kLanes, sum2);
+    }
+  }
+
   HWY_INLINE void one_head(
       D d, std::int64_t begin, std::int64_t end, const V* fixed, const V* second) const {
 #if HWY_TARGET != HWY_SCALAR
     if constexpr (sizeof(W) == 4) {
-      if (pass_.group.stride == 1)
+      if (kPairProducts || pass_.group.stride == 1)
         return by_four(d, begin, end, fixed, second);
     }
 #endif
@@ -295,7 +320,7 @@ Pass pass_of(const RowProducts& pass) {
 
 template <class S, std::size_t kBlocks, std::size_t kPart, Logit kLogit>
 Pass with_bits(const RowProducts& pass) {
-  constexpr bool kLeaky = kLogit != Logit::kProduct;
+  constexpr bool kLeaky = is_leaky(kLogit);
   if (kLeaky && pass.bits.base == nullptr) {
     // A slope above 1 is rare: it takes the code for features, of which it has none.
     if (kLogit == Logit::kLeaky && pass.leaky->slope <= 1)
@@ -309,8 +334,13 @@ Pass with_bits(const RowProducts& pass) {
 
 template <class S, std::size_t kBlocks, std::size_t kPart = kBlocks>
 Pass with_logit(const RowProducts& pass) {
-  if (pass.leaky == nullptr)
+  if (pass.leaky == nullptr) {
+    if constexpr (kHasPairProducts && kByPairs<S, kPart>) {
+      if (pass.group.stride == 1 && pair_products_in_use())
+        return with_bits<S, kBlocks, kPart, Logit::kPairProduct>(pass);
+    }
     return with_bits<S, kBlocks, kPart, Logit::kProduct>(pass);
+  }
   if (pass.leaky->weight == nullptr)
     return with_bits<S, kBlocks, kPart, Logit::kLeaky>(pass);
   return with_bits<S, kBlocks, kPart, Logit::kLeakyWithFeatures>(pass);
