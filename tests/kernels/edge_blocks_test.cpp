@@ -133,8 +133,13 @@ TEST_F(EdgeBlocks, ChangeNoBitOfNarrowTiles) {
             {{KernelType::kFloat32, KernelType::kBFloat16}, {false}},
             expect_equal_bits);
 }
+// Once with room for keys and gradients at once, once for a table alone.
 TEST_F(EdgeBlocks, ChangeNoBitOfManyHeads) {
-  for_cases(table_shape(12000), 3, 64, {}, expect_equal_bits);
+  constexpr std::size_t kOneTable = std::size_t{4} << 20;
+  for_cases(table_shape(12000), 3, 64, {}, [](const AttentionCase& test) {
+    expect_equal_bits(test);
+    expect_bits_with_cache(kOneTable, test, bits_of_tiles(test));
+  });
 }
 
 // Columns that end within a block, of which each tile but the last is whole.
@@ -180,6 +185,16 @@ TEST_F(EdgeBlocks, MeetEveryItemOnceInOrder) {
     EXPECT_EQ(next, lists.count);
     EXPECT_EQ(piece, cpu::EdgePieces(lists).count() - 1);
   }
+}
+
+TEST_F(EdgeBlocks, MeetWhereThereIsRoom) {
+  const std::size_t most = std::size_t{20} << 20;
+  cpu::assume_third_level_cache(8000);
+  EXPECT_TRUE(cpu::third_level_cache_has_room(5000));
+  EXPECT_FALSE(cpu::third_level_cache_has_room(5001));
+  cpu::assume_third_level_cache(kBlocks);
+  EXPECT_TRUE(cpu::third_level_cache_has_room(most));
+  EXPECT_FALSE(cpu::third_level_cache_has_room(most + 1));
 }
 
 TEST_F(EdgeBlocks, AreForTablesThatTheCacheHolds) {

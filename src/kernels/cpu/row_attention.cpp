@@ -45,6 +45,7 @@ RowAttention::RowAttention(const AttentionInputs& in)
   by_blocks_ =
       slot_bytes_ > 0 && !shared_logits_ && in.message_dropout.probability == 0 &&
       goes_by_blocks((one_table_ ? 1 : 2) * slot_bytes_, {in_edge_lists(in), all_out_edges(in)});
+  sources_meet_ = by_blocks_ && in.shares_table() && third_level_cache_has_room(2 * slot_bytes_);
   meets_in_a_tile_ = one_table_ && slot_bytes_ > 0 && !by_blocks_ && !has_hubs(in_edge_lists(in));
 }
 

@@ -29,6 +29,9 @@ class RowAttention {
   /// Passes go by blocks of items, over CompactTables of slot_bytes() each.
   bool by_blocks() const { return by_blocks_; }
   std::size_t slot_bytes() const { return slot_bytes_; }
+  /// By blocks: the sums of a block of sources as keys and as values follow each other, so that the
+  /// first are still near when the second are added.
+  bool sources_meet() const { return sources_meet_; }
   /// By tiles: the last tile of the logits' products is the first of the sums over in-edges, and
   /// all passes between the two go by blocks, so that its rows are fetched once.
   bool meets_in_a_tile() const { return meets_in_a_tile_; }
@@ -68,6 +71,7 @@ class RowAttention {
   bool one_table_;
   std::size_t slot_bytes_ = 0;
   bool by_blocks_;
+  bool sources_meet_;
   bool meets_in_a_tile_;
 };
 

@@ -173,6 +173,7 @@ class BlockRun {
               passes_} {}
 
   const RowBackward& pass() const { return pass_; }
+  /// Those added since the last run.
   void run(const EdgeLists& lists) { passes_.run_blocks(lists, row_bytes_); }
 
  private:
@@ -182,8 +183,22 @@ class BlockRun {
   RowBackward pass_;
 };
 
+void source_gradients_by_blocks(const RowBackward& pass,
+                                CompactTables& tables,
+                                const HeadGroup& group) {
+  BlockRun sources(pass, tables, group);
+  if (!pass.plan.gatv2()) {
+    tables.hold(0, pass.plan.query_table(group), pass.args.in.query);
+    block_key_gradients(sources.pass(), group);
+    if (!pass.plan.sources_meet())
+      sources.run(pass.out_edges);
+  }
+  tables.hold(1, pass.plan.gradient_table(group), pass.memory.gradient);
+  block_value_gradients(sources.pass(), group);
+  sources.run(pass.out_edges);
+}
+
 void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const HeadGroup& group) {
-  const AttentionInputs& in = pass.args.in;
   pass.plan.hold_sources(tables, group);
   BlockRun rows(pass, tables, group);
   find_products(rows.pass(), group);
@@ -191,16 +206,7 @@ void gradients_by_blocks(const RowBackward& pass, CompactTables& tables, const H
   block_row_gradients(rows.pass(), group);
   rows.run(pass.in_edges);
   to_out_edges(pass, group);
-  if (!pass.plan.gatv2()) {
-    tables.hold(0, pass.plan.query_table(group), in.query);
-    BlockRun keys(pass, tables, group);
-    block_key_gradients(keys.pass(), group);
-    keys.run(pass.out_edges);
-  }
-  tables.hold(1, pass.plan.gradient_table(group), pass.memory.gradient);
-  BlockRun values(pass, tables, group);
-  block_value_gradients(values.pass(), group);
-  values.run(pass.out_edges);
+  source_gradients_by_blocks(pass, tables, group);
   if (pass.plan.gatv2())
     merge_gatv2_gradients(pass, group);
 }

@@ -89,6 +89,11 @@ bool third_level_cache_holds(std::size_t bytes) {
   return known().holds(bytes);
 }
 
+bool third_level_cache_has_room(std::size_t bytes) {
+  constexpr std::size_t kMost = std::size_t{20} << 20;
+  return bytes <= std::min(kMost, third_level_cache_bytes() / 8 * 5);
+}
+
 bool large_third_level_cache_holds(std::size_t bytes) {
   return known().holds_twice(bytes);
 }

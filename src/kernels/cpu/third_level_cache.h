@@ -17,6 +17,10 @@ std::size_t third_level_cache_bytes();
 /// not from inside a parallel loop.
 bool third_level_cache_holds(std::size_t bytes);
 
+/// Whether it holds so many bytes beside as many that passes write: five eighths of it, at most 20
+/// MB (docs/decisions/0009-cpu-attention.md). Never tried.
+bool third_level_cache_has_room(std::size_t bytes);
+
 /// Whether half of this rank's share of a third level (by its threads among all processors) holds
 /// so many bytes; never on AMD's processors, where packed tiles were mostly faster
 /// (docs/decisions/0009-cpu-attention.md).
