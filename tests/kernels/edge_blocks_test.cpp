@@ -142,6 +142,17 @@ TEST_F(EdgeBlocks, ChangeNoBitOfManyHeads) {
   });
 }
 
+// Rows that are fetched often are packed, though the whole table is small.
+TEST_F(EdgeBlocks, ChangeNoBitOfSmallTables) {
+  const GraphShape dense{"dense", 900, std::vector<std::int64_t>(900, 20)};
+  for_cases(dense, 3, 64, {{KernelType::kFloat32}, {false, true}}, expect_equal_bits);
+  GraphShape sparse = dense;
+  sparse.degrees.assign(900, 6);
+  for_cases(sparse, 3, 64, {{KernelType::kFloat32}, {false}}, [](const AttentionCase& test) {
+    EXPECT_EQ(bytes_with_cache(kBlocks, test), bytes_with_cache(kTiles, test)) << "packed";
+  });
+}
+
 // Columns that end within a block, of which each tile but the last is whole.
 TEST_F(EdgeBlocks, ChangeNoBitOfRaggedHeads) {
   for_cases(table_shape(12000),

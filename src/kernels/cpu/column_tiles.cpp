@@ -1,6 +1,7 @@
 #include "kernels/cpu/column_tiles.h"
 
 #include "core/parallel.h"
+#include "kernels/attention_checks.h"
 #include "kernels/cpu/compact_tables.h"
 #include "kernels/cpu/third_level_cache.h"
 #include "kernels/storage_types.h"
@@ -14,8 +15,13 @@ namespace {
 
 /// A tile of all rows should not be larger: half of the third-level cache of a usual core complex.
 constexpr std::size_t kTileBytes = std::size_t{16} << 20;
-/// Tables up to this size are read where they lie, when their columns fill whole blocks.
+/// Tables up to this size are read where they lie, when their columns fill whole blocks and packing
+/// would not pay.
 constexpr std::size_t kInPlaceBytes = std::size_t{4} << 20;
+/// Packing pays above this size, where rows are fetched so often: columns that lie a row apart meet
+/// in few sets of the second-level cache.
+constexpr std::size_t kNearBytes = std::size_t{256} << 10;
+constexpr std::size_t kPackedFetches = 16;
 /// Rows of a larger table are asked for ahead: it does not stay in the first-level cache.
 constexpr std::size_t kPrefetchedBytes = std::size_t{256} << 10;
 constexpr std::size_t kMostBlocks = 4;
@@ -37,10 +43,13 @@ std::size_t most_blocks(const TableShape& table) {
 }
 
 bool in_place(const TableShape& table, std::size_t columns) {
+  const std::size_t block = block_columns(table.dtype);
+  if (table.masked || columns % block != 0)
+    return false;
   const std::size_t bytes = table.rows * table.row * storage_bytes(table.dtype);
-  const std::size_t block = table.rows * block_columns(table.dtype) * storage_bytes(table.dtype);
-  return !table.masked && columns % block_columns(table.dtype) == 0 &&
-         (bytes <= kInPlaceBytes || block > kTileBytes);
+  if (bytes > kInPlaceBytes)
+    return table.rows * block * storage_bytes(table.dtype) > kTileBytes;
+  return bytes <= kNearBytes || table.fetches < kPackedFetches || table.row <= kMostBlocks * block;
 }
 
 /// Rows of `used` bytes, `stride` apart, copied side by side to `width` bytes each.
@@ -221,13 +230,19 @@ TileRows TileBuffer::pack_messages(const AttentionInputs& in,
   return cpu::pack_messages(in, table, tile, memory_);
 }
 
+std::size_t fetches_of(const AttentionInputs& in, std::size_t rows) {
+  return rows == 0 ? 0 : static_cast<std::size_t>(edges_of(in)) / rows;
+}
+
 TableShape message_table(const AttentionInputs& in, const HeadGroup& group) {
   const auto width = static_cast<std::size_t>(in.width);
-  return {static_cast<std::size_t>(in.nodes),
+  const auto nodes = static_cast<std::size_t>(in.nodes);
+  return {nodes,
           static_cast<std::size_t>(in.heads) * width,
           group.first * width,
           (group.first + group.count) * width,
           in.dtype,
+          fetches_of(in, nodes),
           in.message_dropout.probability > 0};
 }
 

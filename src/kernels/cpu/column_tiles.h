@@ -63,10 +63,12 @@ struct TableShape {
   std::size_t begin = 0;
   std::size_t end = 0;
   KernelType dtype = KernelType::kFloat32;
-  bool masked = false;  ///< rows get message dropout, so tiles are always packed
+  std::size_t fetches = 0;  ///< of a row, on average: edges over rows
+  bool masked = false;      ///< rows get message dropout, so tiles are always packed
 };
 
-/// Depends on the shape alone, so a pass sums in the same order on every machine.
+/// Columns depend on the width and the number of rows alone, so a pass sums in the same order on
+/// every machine.
 std::vector<ColumnTile> column_tiles(const TableShape& table);
 /// For weighted sums alone, which have the same bits in tiles of any width: with `wide` the widest
 /// that passes take.
@@ -108,6 +110,9 @@ void find_kept_messages(const AttentionInputs& in,
                         const std::uint64_t* kept,
                         std::uint64_t* bits);
 std::size_t kept_messages_bytes(const AttentionInputs& in);
+
+/// Mean number of edges to each of `rows` rows.
+std::size_t fetches_of(const AttentionInputs& in, std::size_t rows);
 
 class CompactTables;
 

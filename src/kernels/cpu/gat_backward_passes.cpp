@@ -162,6 +162,7 @@ void run(const AttentionBackwardArgs& args, const GatBackwardMemory& memory) {
 TableShape gradient_table(const AttentionInputs& in, const HeadGroup& group) {
   TableShape table = message_table(in, group);
   table.rows = static_cast<std::size_t>(in.rows);
+  table.fetches = fetches_of(in, table.rows);
   table.masked = false;
   return table;
 }

@@ -62,7 +62,8 @@ TableShape RowAttention::key_table(const HeadGroup& group) const {
           logit_row(),
           group.first * logit_width(),
           (group.first + group.count) * logit_width(),
-          in_.dtype};
+          in_.dtype,
+          fetches_of(in_, size(in_.nodes))};
 }
 
 RowAttention::ProductTiles RowAttention::product_tiles(const TableShape& table,
@@ -111,12 +112,14 @@ void RowAttention::add_logit_products(const HeadGroup& group,
 TableShape RowAttention::query_table(const HeadGroup& group) const {
   TableShape table = key_table(group);
   table.rows = size(in_.rows);
+  table.fetches = fetches_of(in_, table.rows);
   return table;
 }
 
 TableShape RowAttention::gradient_table(const HeadGroup& group) const {
   TableShape table = message_table(in_, group);
   table.rows = size(in_.rows);
+  table.fetches = fetches_of(in_, table.rows);
   table.masked = false;
   return table;
 }
