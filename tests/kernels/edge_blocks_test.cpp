@@ -112,6 +112,17 @@ TEST_F(EdgeBlocks, ChangeNoBitOfGatsSums) {
   for_cases(table_shape(140000), 2, 64, {.gat = true}, expect_equal_sums);
 }
 
+// Packed, it would be the table again.
+TEST_F(EdgeBlocks, LeaveGatsOnlyTileOfWholeRowsInPlace) {
+  const GraphShape shape = table_shape(20000);
+  for_cases(shape, 8, 8, {{KernelType::kFloat32}, {false}, true}, [](const AttentionCase& test) {
+    EXPECT_LT(bytes_with_cache(kTiles, test), 20000 * 8 * 8 * sizeof(float) / 4);
+  });
+  for_cases(shape, 8, 7, {{KernelType::kFloat32}, {false}, true}, [](const AttentionCase& test) {
+    EXPECT_GT(bytes_with_cache(kTiles, test), 20000 * 8 * 8 * sizeof(float));
+  });
+}
+
 TEST_F(EdgeBlocks, LeaveHubsOfGatToTiles) {
   GraphShape shape = table_shape(70000);
   shape.degrees[100] = 20000;

@@ -19,7 +19,7 @@ struct GatSumTiles {
   /// block.
   bool in_place;
   std::vector<ColumnTile> tiles;
-  std::size_t packed_bytes;  ///< memory for the widest tile
+  std::size_t packed_bytes;  ///< memory for the widest tile; 0: none is packed
   std::size_t row_bytes;     ///< of all tiles
 };
 
