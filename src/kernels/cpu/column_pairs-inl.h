@@ -72,9 +72,9 @@ HWY_INLINE void join_pairs(D d, hn::Vec<D>* columns) {
 }
 #endif
 
-/// Whether the target's processors may have add_pair_products.
-inline constexpr bool kHasPairProducts = HWY_TARGET == HWY_AVX3;
-#if HWY_TARGET == HWY_AVX3
+// Whether the target's processors may have add_pair_products: better targets are smaller numbers.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+inline constexpr bool kHasPairProducts = true;
 /// sum + joined * row, lanes of two columns: the odd columns are multiplied and added first, each
 /// sum rounded once, as by two multiply-adds. Needs pair_products_in_use(). Not by its intrinsic:
 /// that would take a build of all kernels for such processors alone.
@@ -85,6 +85,8 @@ HWY_INLINE hn::Vec<D> add_pair_products(D, hn::Vec<D> joined, const BFloat16* ro
       : "v"(joined.raw), "m"(*reinterpret_cast<const __m512i_u*>(row)));
   return sum;
 }
+#else
+inline constexpr bool kHasPairProducts = false;
 #endif
 
 /// Stores in order what for_columns ordered.
