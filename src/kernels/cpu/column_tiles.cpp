@@ -180,10 +180,15 @@ std::size_t packed_row_bytes(const ColumnTile& tile, KernelType dtype) {
   return tile.blocks * block_columns(dtype) * storage_bytes(dtype);
 }
 
+bool is_whole_table(const ColumnTile& tile, const TableShape& table) {
+  return !table.masked && tile.count == table.row &&
+         tile.count == tile.blocks * block_columns(table.dtype);
+}
+
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to) {
   const std::size_t element = storage_bytes(table.dtype);
   const auto* from = static_cast<const std::byte*>(rows) + tile.first * element;
-  if (!tile.packed)
+  if (!tile.packed || is_whole_table(tile, table))
     return {from, table.row, table.rows * table.row * element > kPrefetchedBytes};
   const std::size_t width = tile.blocks * block_columns(table.dtype);
   const RowCopy copy{from,

@@ -90,8 +90,11 @@ std::size_t packed_tile_bytes(const TableShape& table, bool wide = false);
 /// Of a row of a packed tile.
 std::size_t packed_row_bytes(const ColumnTile& tile, KernelType dtype);
 
+/// Whether the rows of a tile lie as packing would lay them: it has all columns, in whole blocks.
+bool is_whole_table(const ColumnTile& tile, const TableShape& table);
+
 /// Copies the tile's columns of all rows side by side, padded with zeros to whole blocks; `to`
-/// holds packed_tile_bytes. A tile that is not packed is only described.
+/// holds packed_tile_bytes. A tile that is not packed, or is the whole table, is only described.
 TileRows pack_tile(const TableShape& table, const ColumnTile& tile, const void* rows, void* to);
 
 /// The same with mu of the inputs' message dropout, for rows that are nodes. `kept` gets the bits

@@ -6,12 +6,6 @@
 namespace regatta::cpu {
 namespace {
 
-/// A tile of whole rows, side by side as packing would lay them.
-bool is_the_table(const ColumnTile& tile, const TableShape& table) {
-  return !table.masked && tile.count == table.row &&
-         packed_row_bytes(tile, table.dtype) == table.row * storage_bytes(table.dtype);
-}
-
 /// Hubs are summed in parts, a tile at a time.
 bool stays_in_place(const AttentionInputs& in, const TableShape& table, const EdgeLists& lists) {
   return sums_may_go_wide(in) && packed_tile_bytes(table, true) > 0 && !has_hubs(lists) &&
@@ -28,10 +22,8 @@ GatSumTiles::GatSumTiles(const AttentionInputs& in, const TableShape& table, con
   packed_bytes = in_place ? 0 : packed_tile_bytes(table, wide);
   if (in_place)
     for (ColumnTile& tile : tiles) tile.packed = false;
-  if (is_the_table(tiles.front(), table)) {
-    tiles.front().packed = false;
+  if (is_whole_table(tiles.front(), table))
     packed_bytes = 0;
-  }
 }
 
 }  // namespace regatta::cpu
