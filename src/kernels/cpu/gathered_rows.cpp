@@ -26,7 +26,7 @@ constexpr std::size_t kVectors = kWordsOfLine / kLanes;
 /// Rows of kLines lines, or of rows.words words where that is 0.
 template <std::size_t kLines>
 struct RowSum {
-  const GatheredRows& rows;
+  const GatheredRows rows;
   hn::Vec<D> sums[kVectors];
   std::uint32_t rest = 0;
 
@@ -57,12 +57,11 @@ struct RowSum {
 
 template <std::size_t kLines>
 std::uint32_t sum_rows(const GatheredRows& of, std::int64_t begin, std::int64_t end) {
-  const GatheredRows rows = of;
-  RowSum<kLines> sum(rows);
-  const std::int64_t asking = std::max(begin, end - rows.ahead);
+  RowSum<kLines> sum(of);
+  const std::int64_t asking = std::max(begin, end - sum.rows.ahead);
   std::int64_t e = begin;
   for (; e < asking; ++e) {
-    sum.ask(e + rows.ahead);
+    sum.ask(e + sum.rows.ahead);
     sum.add(e);
   }
   for (; e < end; ++e) sum.add(e);

@@ -14,10 +14,6 @@ struct GatheredRows {
   std::size_t words;
   std::span<const std::int32_t> index;
   std::int64_t ahead = 0;  ///< rows are asked for so many edges ahead
-
-  const std::uint32_t* row(std::int64_t e) const {
-    return data + static_cast<std::size_t>(index[static_cast<std::size_t>(e)]) * words;
-  }
 };
 
 /// Of all words of the rows of edges [begin, end), modulo 2^32, so the same in any order.

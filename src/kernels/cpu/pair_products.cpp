@@ -7,11 +7,7 @@ namespace {
 
 bool told_by_processor() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  static const bool told = [] {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bf16") != 0;
-  }();
-  return told;
+  return __builtin_cpu_supports("avx512bf16") != 0;
 #else
   return false;
 #endif

@@ -14,11 +14,7 @@ namespace {
 
 bool amd_processor() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  static const bool amd = [] {
-    __builtin_cpu_init();
-    return __builtin_cpu_is("amd") != 0;
-  }();
-  return amd;
+  return __builtin_cpu_is("amd") != 0;
 #else
   return false;
 #endif
