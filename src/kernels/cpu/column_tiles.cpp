@@ -18,10 +18,10 @@ constexpr std::size_t kTileBytes = std::size_t{16} << 20;
 /// Tables up to this size are read where they lie, when their columns fill whole blocks and packing
 /// would not pay.
 constexpr std::size_t kInPlaceBytes = std::size_t{4} << 20;
-/// Packing pays above this size, where rows are fetched so often: columns that lie a row apart meet
-/// in few sets of the second-level cache.
+/// Packing pays above this size, where so many edges fetch a row on average: columns that lie a row
+/// apart meet in few sets of the second-level cache.
 constexpr std::size_t kNearBytes = std::size_t{256} << 10;
-constexpr std::size_t kPackedFetches = 16;
+constexpr std::size_t kPackedEdges = 16;
 /// Rows of a larger table are asked for ahead: it does not stay in the first-level cache.
 constexpr std::size_t kPrefetchedBytes = std::size_t{256} << 10;
 constexpr std::size_t kMostBlocks = 4;
@@ -49,7 +49,8 @@ bool in_place(const TableShape& table, std::size_t columns) {
   const std::size_t bytes = table.rows * table.row * storage_bytes(table.dtype);
   if (bytes > kInPlaceBytes)
     return table.rows * block * storage_bytes(table.dtype) > kTileBytes;
-  return bytes <= kNearBytes || table.fetches < kPackedFetches || table.row <= kMostBlocks * block;
+  return bytes <= kNearBytes || table.edges < kPackedEdges * table.rows ||
+         table.row <= kMostBlocks * block;
 }
 
 /// Rows of `used` bytes, `stride` apart, copied side by side to `width` bytes each.
@@ -235,20 +236,22 @@ TileRows TileBuffer::pack_messages(const AttentionInputs& in,
   return cpu::pack_messages(in, table, tile, memory_);
 }
 
-std::size_t fetches_of(const AttentionInputs& in, std::size_t rows) {
-  return rows == 0 ? 0 : static_cast<std::size_t>(edges_of(in)) / rows;
-}
-
 TableShape message_table(const AttentionInputs& in, const HeadGroup& group) {
   const auto width = static_cast<std::size_t>(in.width);
-  const auto nodes = static_cast<std::size_t>(in.nodes);
-  return {nodes,
+  return {static_cast<std::size_t>(in.nodes),
           static_cast<std::size_t>(in.heads) * width,
           group.first * width,
           (group.first + group.count) * width,
           in.dtype,
-          fetches_of(in, nodes),
+          static_cast<std::size_t>(edges_of(in)),
           in.message_dropout.probability > 0};
+}
+
+TableShape gradient_table(const AttentionInputs& in, const HeadGroup& group) {
+  TableShape table = message_table(in, group);
+  table.rows = static_cast<std::size_t>(in.rows);
+  table.masked = false;
+  return table;
 }
 
 }  // namespace regatta::cpu

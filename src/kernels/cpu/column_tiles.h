@@ -63,8 +63,8 @@ struct TableShape {
   std::size_t begin = 0;
   std::size_t end = 0;
   KernelType dtype = KernelType::kFloat32;
-  std::size_t fetches = 0;  ///< of a row, on average: edges over rows
-  bool masked = false;      ///< rows get message dropout, so tiles are always packed
+  std::size_t edges = 0;  ///< that fetch rows
+  bool masked = false;    ///< rows get message dropout, so tiles are always packed
 };
 
 /// Columns depend on the width and the number of rows alone, so a pass sums in the same order on
@@ -114,9 +114,6 @@ void find_kept_messages(const AttentionInputs& in,
                         std::uint64_t* bits);
 std::size_t kept_messages_bytes(const AttentionInputs& in);
 
-/// Mean number of edges to each of `rows` rows.
-std::size_t fetches_of(const AttentionInputs& in, std::size_t rows);
-
 class CompactTables;
 
 /// Memory for one packed tile, which knows what lies in it: passes over the same table that walk
@@ -147,5 +144,7 @@ class TileBuffer {
 
 /// The columns of `group` in the table of messages [N,H,D].
 TableShape message_table(const AttentionInputs& in, const HeadGroup& group);
+/// The same in tables [R,H,D], which no dropout masks.
+TableShape gradient_table(const AttentionInputs& in, const HeadGroup& group);
 
 }  // namespace regatta::cpu

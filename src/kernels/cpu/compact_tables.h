@@ -20,7 +20,8 @@ class CompactTables {
   CompactTables(void* memory, std::size_t slot_bytes)
       : memory_(static_cast<std::byte*>(memory)), slot_bytes_(slot_bytes) {}
 
-  /// Copies the table's wanted columns, over threads, unless the slot holds them.
+  /// Copies the table's wanted columns, over threads, unless the slot holds them or they are the
+  /// whole table, which is read where it lies.
   void hold(std::size_t slot, const TableShape& table, const void* rows);
 
   /// A tile of a table that is held. `asks`: the pass fetches a row's columns for those after it,

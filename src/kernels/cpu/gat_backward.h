@@ -29,9 +29,6 @@ struct GatBackwardMemory {
   std::size_t bytes;
 };
 
-/// The columns of `group` in tables [R,H,D].
-TableShape gradient_table(const AttentionInputs& in, const HeadGroup& group);
-
 /// grad_value and ds (which holds -sum alpha LeakyReLU' Delta already) from the weights of
 /// out-edges.
 void gat_source_sums(const AttentionBackwardArgs& args,

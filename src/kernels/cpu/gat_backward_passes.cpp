@@ -159,14 +159,6 @@ void run(const AttentionBackwardArgs& args, const GatBackwardMemory& memory) {
 
 }  // namespace
 
-TableShape gradient_table(const AttentionInputs& in, const HeadGroup& group) {
-  TableShape table = message_table(in, group);
-  table.rows = static_cast<std::size_t>(in.rows);
-  table.fetches = fetches_of(in, table.rows);
-  table.masked = false;
-  return table;
-}
-
 GatBackwardMemory::GatBackwardMemory(const AttentionBackwardArgs& args) {
   const AttentionInputs& in = args.in;
   const std::size_t working = working_bytes(in.dtype);

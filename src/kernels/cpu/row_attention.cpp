@@ -63,7 +63,7 @@ TableShape RowAttention::key_table(const HeadGroup& group) const {
           group.first * logit_width(),
           (group.first + group.count) * logit_width(),
           in_.dtype,
-          fetches_of(in_, size(in_.nodes))};
+          size(edges_of(in_))};
 }
 
 RowAttention::ProductTiles RowAttention::product_tiles(const TableShape& table,
@@ -112,16 +112,11 @@ void RowAttention::add_logit_products(const HeadGroup& group,
 TableShape RowAttention::query_table(const HeadGroup& group) const {
   TableShape table = key_table(group);
   table.rows = size(in_.rows);
-  table.fetches = fetches_of(in_, table.rows);
   return table;
 }
 
 TableShape RowAttention::gradient_table(const HeadGroup& group) const {
-  TableShape table = message_table(in_, group);
-  table.rows = size(in_.rows);
-  table.fetches = fetches_of(in_, table.rows);
-  table.masked = false;
-  return table;
+  return cpu::gradient_table(in_, group);
 }
 
 LeakyTerms RowAttention::leaky_terms() const {
